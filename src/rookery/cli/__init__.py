@@ -1,0 +1,5 @@
+"""The `rookery` command."""
+
+from rookery.cli.root import main
+
+__all__ = ["main"]

@@ -1,0 +1,185 @@
+"""Every error Rookery raises, by what its sender should do about it.
+
+    RookeryError
+    ├── Rejected             final: the same input can never succeed
+    │   ├── EventInvalid, EventForbidden, RequestInvalid, BodyTooLarge, UnsupportedMedia
+    │   ├── ImageError       ImageEmpty, ImageUndecodable, ImageTooLarge, FormatNotAllowed
+    │   └── ObjectGone, ObjectTooLarge, DeliveryRejected
+    ├── Unavailable          retry: something we depend on is down or not ready yet
+    │   └── StorageUnavailable, StorageDenied, SinkUnavailable, JournalUnavailable,
+    │       ModelLoading, BackendFailed, DownloadUnavailable
+    ├── Overloaded           later: we are up, and full
+    └── Misconfigured        the operator must act before anything can work
+        └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid, PortTaken
+
+What each becomes as an HTTP status is one table in `rookery.serving.status`.
+"""
+
+from collections.abc import Sequence
+
+
+class RookeryError(Exception):
+    """Base of every error raised on purpose. Its text is safe to show to a client."""
+
+    @property
+    def code(self) -> str:
+        """The error's stable name in bodies, events, metrics and logs: its class name."""
+        return type(self).__name__
+
+
+# --- final ---------------------------------------------------------------------------------
+
+
+class Rejected(RookeryError):
+    """Final: the same input can never succeed, so it must not be retried."""
+
+
+class EventInvalid(Rejected, ValueError):
+    """The CloudEvent, or the object-created notification inside it, is malformed."""
+
+
+class EventForbidden(Rejected):
+    """The event names a bucket this function is not configured to read, or its own results."""
+
+
+class RequestInvalid(Rejected, ValueError):
+    """The HTTP request is malformed in a way that no other class names."""
+
+
+class BodyTooLarge(Rejected):
+    """The request body is longer than the limit."""
+
+    def __init__(self, limit: int, *, length: int | None = None) -> None:
+        """Say the *limit* in bytes and, where it was declared, the body's *length*."""
+        self.limit = limit
+        self.length = length
+        size = f"{length:,} bytes" if length is not None else "longer"
+        super().__init__(
+            f"the request body is {size}, the limit is {limit:,} bytes; "
+            "send a smaller image or raise ROOKERY_MAX_BODY_BYTES"
+        )
+
+
+class UnsupportedMedia(Rejected):
+    """The content type is not one the function can take."""
+
+
+class ImageError(Rejected, ValueError):
+    """The bytes cannot be used as an image."""
+
+
+class ImageEmpty(ImageError):
+    """There are no bytes to decode."""
+
+
+class ImageUndecodable(ImageError):
+    """The bytes are no image, or a damaged one."""
+
+
+class ImageTooLarge(ImageError):
+    """The image has more pixels or frames than the limit allows."""
+
+
+class FormatNotAllowed(ImageError):
+    """The bytes are an image of a format that is not on the allow-list."""
+
+
+class ObjectGone(Rejected, LookupError):
+    """The object the event names no longer exists."""
+
+
+class ObjectTooLarge(Rejected):
+    """The object is larger than the limit for one image."""
+
+
+class DeliveryRejected(Rejected):
+    """The sink refused the event for good (a final 4xx)."""
+
+
+# --- retry ---------------------------------------------------------------------------------
+
+
+class Unavailable(RookeryError):
+    """Retry: the input may be good, but something it needs is down or not ready."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        """Say what is unavailable, and after how many seconds a retry makes sense."""
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class StorageUnavailable(Unavailable, ConnectionError):
+    """The object store does not answer, or answers with a server error."""
+
+
+class StorageDenied(Unavailable, PermissionError):
+    """The object store refuses our credentials: an operator can mend it, so events wait."""
+
+
+class SinkUnavailable(Unavailable, ConnectionError):
+    """The sink does not accept events at present."""
+
+
+class JournalUnavailable(Unavailable):
+    """The broker cannot write to its journal (disk full, read-only, locked)."""
+
+
+class ModelLoading(Unavailable):
+    """The model is still being loaded or warmed."""
+
+
+class BackendFailed(Unavailable):
+    """The inference backend raised an error on a batch it should have taken."""
+
+
+class DownloadUnavailable(Unavailable, ConnectionError):
+    """A download cannot be made now: no network, or the server fails."""
+
+
+# --- later ---------------------------------------------------------------------------------
+
+
+class Overloaded(RookeryError):
+    """Later: everything works, but the queue is full."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        """Say which queue is full, and after how many seconds a retry makes sense."""
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+# --- the operator must act -----------------------------------------------------------------
+
+
+class Misconfigured(RookeryError):
+    """Nothing can work until the operator changes something; the message says what."""
+
+
+class SettingsInvalid(Misconfigured, ValueError):
+    """One or more settings are wrong; all problems are listed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Keep the list of *problems*, one line each."""
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} setting(s) cannot be used:\n{lines}")
+
+
+class ModelNotFound(Misconfigured, LookupError):
+    """The repository has no such model or version."""
+
+
+class ModelInvalid(Misconfigured, ValueError):
+    """A model's files, card, labels, signature or checksums do not fit together."""
+
+
+class BackendMissing(Misconfigured, ImportError):
+    """The backend's library is not installed."""
+
+
+class FunctionInvalid(Misconfigured, ValueError):
+    """A function folder or its func.yaml cannot be used."""
+
+
+class PortTaken(Misconfigured, OSError):
+    """The address to listen on is in use."""

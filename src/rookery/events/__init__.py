@@ -1,0 +1,1 @@
+"""What happened, as plain values: CloudEvents, object-created facts, results, identities."""

@@ -1,0 +1,1 @@
+"""The embedded broker: Knative Broker semantics over HTTP for one machine."""

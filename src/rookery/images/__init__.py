@@ -1,0 +1,1 @@
+"""From encoded bytes to the pixels a model takes, within limits."""

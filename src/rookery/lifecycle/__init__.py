@@ -1,0 +1,1 @@
+"""The life of a function: load, warm, snapshot point, connect, serve, drain."""

@@ -1,0 +1,1 @@
+"""Snapshot drivers behind one snapshot point."""

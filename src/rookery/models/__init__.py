@@ -1,0 +1,1 @@
+"""What a model is: its card, its files and where they come from."""

@@ -1,0 +1,1 @@
+"""Sources: what turns a notification queue into CloudEvents for a sink."""

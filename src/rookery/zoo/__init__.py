@@ -1,0 +1,1 @@
+"""The zoo: architectures we know, and how their published weights become a model version."""
