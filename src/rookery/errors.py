@@ -2,15 +2,17 @@
 
     RookeryError
     ├── Rejected             final: the same input can never succeed
-    │   ├── EventInvalid, EventForbidden, RequestInvalid, BodyTooLarge, UnsupportedMedia
+    │   ├── EventInvalid, EventForbidden, EventTooLarge
+    │   ├── RequestInvalid, BodyTooLarge, UnsupportedMedia
     │   ├── ImageError       ImageEmpty, ImageUndecodable, ImageTooLarge, FormatNotAllowed
     │   └── ObjectGone, ObjectTooLarge, DeliveryRejected
     ├── Unavailable          retry: something we depend on is down or not ready yet
     │   └── StorageUnavailable, StorageDenied, SinkUnavailable, JournalUnavailable,
-    │       ModelLoading, BackendFailed, DownloadUnavailable
+    │       QueueUnavailable, ModelLoading, BackendFailed, DownloadUnavailable
     ├── Overloaded           later: we are up, and full
     └── Misconfigured        the operator must act before anything can work
-        └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid, PortTaken
+        └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid,
+            TriggersInvalid, PortTaken
 
 What each becomes as an HTTP status is one table in `rookery.serving.status`.
 """
@@ -42,6 +44,10 @@ class EventForbidden(Rejected):
     """The event names a bucket this function is not configured to read, or its own results."""
 
 
+class EventTooLarge(Rejected):
+    """The events of one request to the broker, or of one reply, are longer than its limit."""
+
+
 class RequestInvalid(Rejected, ValueError):
     """The HTTP request is malformed in a way that no other class names."""
 
@@ -53,7 +59,7 @@ class BodyTooLarge(Rejected):
         """Say the *limit* in bytes and, where it was declared, the body's *length*."""
         self.limit = limit
         self.length = length
-        size = f"{length:,} bytes" if length is not None else "longer"
+        size = "too long" if length is None else f"{length:,} bytes"
         super().__init__(
             f"the request body is {size}, the limit is {limit:,} bytes; "
             "send a smaller image or raise ROOKERY_MAX_BODY_BYTES"
@@ -120,6 +126,10 @@ class SinkUnavailable(Unavailable, ConnectionError):
     """The sink does not accept events at present."""
 
 
+class QueueUnavailable(Unavailable, ConnectionError):
+    """The queue of bucket notifications does not answer, does not exist, or refuses us."""
+
+
 class JournalUnavailable(Unavailable):
     """The broker cannot write to its journal (disk full, read-only, locked)."""
 
@@ -179,6 +189,16 @@ class BackendMissing(Misconfigured, ImportError):
 
 class FunctionInvalid(Misconfigured, ValueError):
     """A function folder or its func.yaml cannot be used."""
+
+
+class TriggersInvalid(Misconfigured, ValueError):
+    """One or more Trigger documents are wrong; all problems are listed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Keep the list of *problems*, one line each."""
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} problem(s) in the triggers:\n{lines}")
 
 
 class PortTaken(Misconfigured, OSError):

@@ -52,8 +52,12 @@ class Settings(BaseSettings):
     """Requests that may wait for their turn; one more is answered 429."""
     drain_seconds: float = Field(default=25, gt=0, validation_alias=_env("ROOKERY_DRAIN_SECONDS"))
     """How long work in flight may take to finish after SIGTERM."""
-    data_dir: Path = Field(default=Path("data"), validation_alias=_env("ROOKERY_DATA_DIR"))
-    """The folder that GET ?imageName= reads from."""
+    startup_seconds: float = Field(
+        default=60, ge=0, validation_alias=_env("ROOKERY_STARTUP_SECONDS")
+    )
+    """How long a request waits for a model that is still loading, before it is answered 503."""
+    data_dir: Path | None = Field(default=None, validation_alias=_env("ROOKERY_DATA_DIR"))
+    """The folder that GET ?imageName= reads from; the function's own `data/` without it."""
     default_image: str = Field(default="test1", validation_alias=_env("ROOKERY_DEFAULT_IMAGE"))
     """The image answered when imageName is absent or unknown."""
 
@@ -122,9 +126,24 @@ class Settings(BaseSettings):
                 never part of the message.
         """
         try:
-            return cls()
+            settings = cls()
         except ValidationError as exc:
             raise SettingsInvalid([_problem(error) for error in _errors(exc)]) from None
+        if problems := settings._conflicts():
+            raise SettingsInvalid(problems)
+        return settings
+
+    def _conflicts(self) -> list[str]:
+        problems = []
+        if self.s3_enabled and not self.s3_buckets:
+            problems.append(
+                "S3_BUCKET_NAME: name the bucket(s) events may come from (S3_ENABLED is on)"
+            )
+        if (self.s3_access_key is None) != (self.s3_secret_key is None):
+            problems.append("S3_ACCESS_KEY and S3_SECRET_KEY: set both, or neither")
+        if self.on_poison == "ack-and-deadletter" and self.sink is None:
+            problems.append("K_SINK: ROOKERY_ON_POISON=ack-and-deadletter needs a sink")
+        return problems
 
 
 def _errors(exc: ValidationError) -> list[tuple[str, str, object]]:

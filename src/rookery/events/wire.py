@@ -6,26 +6,23 @@ tests use that SDK as the peer on the other side.
 """
 
 import base64
-import binascii
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
 from rookery.errors import EventInvalid, UnsupportedMedia
+from rookery.events import strict_json
+from rookery.events.attributes import OPTIONAL, REQUIRED, is_legal, kind, validate
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 
-_REQUIRED: Final = ("id", "source", "type")
-_OPTIONAL: Final = ("subject", "time", "datacontenttype", "dataschema")
-_EXTENSION_NAME: Final = re.compile(r"[a-z0-9]+")
 # HTTP protocol binding, section 3.1.3.2: everything else is percent-encoded as UTF-8. Space is
 # encoded too, so that a value survives header whitespace trimming.
 _HEADER_SAFE: Final = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +47,9 @@ class CloudEvent:
     def attributes(self) -> dict[str, str]:
         """Every context attribute that is set, `specversion` and extensions included."""
         known = {
-            "specversion": "1.0",
-            **{name: getattr(self, name) for name in (*_REQUIRED, *_OPTIONAL)},
             **self.extensions,
+            "specversion": "1.0",
+            **{name: getattr(self, name) for name in (*REQUIRED, *OPTIONAL)},
         }
         return {name: value for name, value in known.items() if value is not None}
 
@@ -60,43 +57,39 @@ class CloudEvent:
         """Parse the data as JSON.
 
         Raises:
-            EventInvalid: the data is not JSON.
+            EventInvalid: the data is not JSON, or nests too deep.
         """
-        try:
-            parsed: object = json.loads(self.data)
-        except (ValueError, RecursionError) as exc:
-            raise EventInvalid(f"the data of event {self.id!r} is not JSON: {exc}") from exc
-        return parsed
+        return strict_json.parse(self.data, what=f"the data of event {self.id!r}")
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
     """Whether a request with *headers* (names in any case) claims to carry CloudEvents."""
     names = {name.lower(): value for name, value in headers.items()}
-    return any(f"ce-{name}" in names for name in ("specversion", *_REQUIRED)) or _media_type(
-        names
-    ) in {STRUCTURED, BATCH}
+    claimed = any(f"ce-{name}" in names for name in ("specversion", *REQUIRED))
+    return claimed or _media_type(names).startswith("application/cloudevents")
 
 
-def from_http(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
+def from_http(
+    headers: Mapping[str, str], body: bytes, *, max_events: int = 1000
+) -> tuple[CloudEvent, ...]:
     """Read the events of one HTTP message, in whichever content mode it uses.
 
+    Header values may be the latin-1 text that WSGI hands out, or properly decoded.
+
     Raises:
-        EventInvalid: broken JSON, or context attributes that break the specification; all
-            problems of an event are listed.
+        EventInvalid: broken JSON, context attributes that break the specification (the
+            problems of an event are listed together), or a batch of more than *max_events*.
         UnsupportedMedia: a CloudEvents format other than JSON.
     """
-    names = {name.lower(): value for name, value in headers.items()}
+    names = _lowercase(headers)
     media_type = _media_type(names)
     if media_type == STRUCTURED:
-        return (_from_document(_parse(body)),)
+        return (_from_document(strict_json.parse(body)),)
     if media_type == BATCH:
-        documents = _parse(body)
-        if not isinstance(documents, list):
-            raise EventInvalid(f"a batch is a JSON array, this is {_kind(documents)}")
-        return tuple(_from_document(document) for document in documents)
+        return _from_batch(strict_json.parse(body), max_events)
     if media_type.startswith("application/cloudevents"):
         raise UnsupportedMedia(
-            f"content type {media_type!r} is not supported; send {STRUCTURED}, {BATCH} "
+            f"content type {media_type[:80]!r} is not supported; send {STRUCTURED}, {BATCH} "
             "or binary mode (ce-* headers)"
         )
     return (_from_binary(names, body),)
@@ -116,12 +109,13 @@ def to_binary(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 
 def to_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Headers and body of *event* in structured content mode."""
-    return {"Content-Type": STRUCTURED}, _dump(to_document(event))
+    return {"Content-Type": STRUCTURED}, strict_json.serialize(to_document(event))
 
 
 def to_batch(events: Iterable[CloudEvent]) -> tuple[dict[str, str], bytes]:
     """Headers and body of *events* in batched content mode."""
-    return {"Content-Type": BATCH}, _dump([to_document(event) for event in events])
+    documents = [to_document(event) for event in events]
+    return {"Content-Type": BATCH}, strict_json.serialize(documents)
 
 
 def to_document(event: CloudEvent) -> dict[str, object]:
@@ -129,111 +123,130 @@ def to_document(event: CloudEvent) -> dict[str, object]:
     document: dict[str, object] = dict(event.attributes())
     if not event.data:
         return document
-    if _is_json(event.datacontenttype):
-        try:
-            document["data"] = json.loads(event.data)
-        except (ValueError, RecursionError):
-            document["data_base64"] = base64.b64encode(event.data).decode()
-        return document
     try:
-        document["data"] = event.data.decode()
-    except UnicodeDecodeError:
+        document["data"] = event.json() if _is_json(event.datacontenttype) else event.data.decode()
+    except (EventInvalid, UnicodeDecodeError):
         document["data_base64"] = base64.b64encode(event.data).decode()
     return document
 
 
+def _lowercase(headers: Mapping[str, str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for name, value in headers.items():
+        if names.setdefault(name.lower(), value) != value:
+            raise EventInvalid(f"header {name[:80]!r} is sent twice, with different values")
+    return names
+
+
 def _from_binary(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     attributes: dict[str, object] = {}
-    for name, value in headers.items():
-        if name.startswith("ce-"):
-            attributes[name[3:]] = unquote(value, errors="replace")
-    attributes.pop("datacontenttype", None)
-    if "content-type" in headers:
-        attributes["datacontenttype"] = headers["content-type"]
+    problems: list[str] = []
+    for header, value in headers.items():
+        if not header.startswith("ce-") or header == "ce-datacontenttype":
+            continue
+        name = header.removeprefix("ce-")
+        try:
+            attributes[name] = _header_value(name, value)
+        except UnicodeDecodeError:
+            problems.append(f"header {header[:80]} is not percent-encoded UTF-8")
+    if problems:
+        raise EventInvalid("not a CloudEvent 1.0: " + "; ".join(problems))
+    attributes["datacontenttype"] = headers.get("content-type") or None
     return _event(attributes, body)
+
+
+def _header_value(name: str, value: str) -> str:
+    """Decode a header value; section 3.1.3.2: unquote first, then one round of percent-decoding."""
+    raw = value
+    if not value.isascii():
+        # A sender that does not percent-encode sends UTF-8, which WSGI hands out as latin-1.
+        try:
+            raw = value.encode("latin-1").decode()
+        except UnicodeError:
+            raw = value
+    if len(raw) > 1 and raw.startswith('"') and raw.endswith('"'):
+        raw = _ESCAPED.sub(r"\1", raw[1:-1])
+    if name != "subject":
+        return unquote(raw, errors="strict")
+    # Ceph RGW sends the object key as it is: where it cannot be what the section describes, it
+    # is taken literally, because a legal key must not cost the event.
+    try:
+        decoded = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        return raw
+    return decoded if is_legal(decoded) else raw
+
+
+def _from_batch(documents: object, max_events: int) -> tuple[CloudEvent, ...]:
+    if not isinstance(documents, list):
+        raise EventInvalid(f"a batch is a JSON array, this is {kind(documents)}")
+    if len(documents) > max_events:
+        raise EventInvalid(f"the batch has {len(documents):,} events, the limit is {max_events:,}")
+    events = []
+    for index, document in enumerate(documents):
+        try:
+            events.append(_from_document(document))
+        except EventInvalid as exc:
+            raise EventInvalid(f"event {index} of the batch: {exc}") from exc
+    return tuple(events)
 
 
 def _from_document(document: object) -> CloudEvent:
     if not isinstance(document, dict):
-        raise EventInvalid(f"an event is a JSON object, this is {_kind(document)}")
-    attributes = {str(name): value for name, value in document.items()}
+        raise EventInvalid(f"an event is a JSON object, this is {kind(document)}")
+    attributes: dict[str, object] = {str(name): value for name, value in document.items()}
+    has_data = "data" in attributes
     data = attributes.pop("data", None)
     encoded = attributes.pop("data_base64", None)
     if encoded is not None:
+        if data is not None:
+            raise EventInvalid("data and data_base64 are both there; an event has only one")
         return _event(attributes, _decode_base64(encoded))
+    content_type = attributes.get("datacontenttype")
+    if not isinstance(content_type, str) or _is_json(content_type):
+        if has_data:
+            # JSON event format, section 3.1: without a content type the data is JSON.
+            attributes["datacontenttype"] = content_type or "application/json"
+        return _event(attributes, strict_json.serialize(data) if has_data else b"")
     if data is None:
         return _event(attributes, b"")
-    content_type = attributes.get("datacontenttype")
-    if isinstance(data, str) and isinstance(content_type, str) and not _is_json(content_type):
-        return _event(attributes, data.encode())
-    # JSON event format, section 3.1: without a content type the data is JSON.
-    attributes.setdefault("datacontenttype", "application/json")
-    return _event(attributes, _dump(data))
+    if isinstance(data, str):
+        return _event(attributes, _encode(data))
+    # Section 3.1.2 leaves this to us; a JSON value can only have been meant as JSON.
+    return _event(attributes, strict_json.serialize(data))
 
 
-def _event(attributes: dict[str, object], data: bytes) -> CloudEvent:
-    problems: list[str] = []
-    specversion = attributes.pop("specversion", None)
-    if specversion != "1.0":
-        problems.append(f"specversion must be '1.0', not {specversion!r}")
-    values: dict[str, str] = {}
-    for name, value in attributes.items():
-        if value is None:
-            continue
-        text = _canonical(value)
-        if text is None:
-            problems.append(f"{name} must be a string, number or boolean, not {_kind(value)}")
-        elif name in {*_REQUIRED, "subject", "dataschema"} and not text:
-            problems.append(f"{name} must not be empty")
-        elif not _EXTENSION_NAME.fullmatch(name):
-            problems.append(f"{name!r} is no attribute name: only a-z and 0-9 are allowed")
-        else:
-            values[name] = text
-    problems.extend(f"{name} is missing" for name in _REQUIRED if attributes.get(name) is None)
-    if "time" in values and not _is_timestamp(values["time"]):
-        problems.append(f"time must be an RFC 3339 timestamp, not {values['time']!r}")
+def _event(attributes: Mapping[str, object], data: bytes) -> CloudEvent:
+    values, problems = validate(attributes)
     if problems:
         raise EventInvalid("not a CloudEvent 1.0: " + "; ".join(problems))
-    known = {name: values.pop(name, None) for name in _OPTIONAL}
-    required = {name: values.pop(name) for name in _REQUIRED}
-    return CloudEvent(**required, **known, extensions=values, data=data)  # type: ignore[arg-type]
+    return CloudEvent(
+        id=values.pop("id"),
+        source=values.pop("source"),
+        type=values.pop("type"),
+        subject=values.pop("subject", None),
+        time=values.pop("time", None),
+        datacontenttype=values.pop("datacontenttype", None),
+        dataschema=values.pop("dataschema", None),
+        extensions=values,
+        data=data,
+    )
 
 
-def _canonical(value: object) -> str | None:
-    """The canonical string form of an attribute value, or None when it has none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int) else None
-
-
-def _is_timestamp(value: str) -> bool:
+def _encode(text: str) -> bytes:
     try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise EventInvalid("the data holds a lone surrogate, which is no text") from exc
 
 
 def _decode_base64(encoded: object) -> bytes:
     if not isinstance(encoded, str):
-        raise EventInvalid(f"data_base64 must be a string, not {_kind(encoded)}")
+        raise EventInvalid(f"data_base64 must be a string, not {kind(encoded)}")
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:  # binascii.Error is one; so is a character outside ASCII
         raise EventInvalid(f"data_base64 is not base64: {exc}") from exc
-
-
-def _parse(body: bytes) -> object:
-    try:
-        parsed: object = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise EventInvalid(f"the body is not JSON: {exc}") from exc
-    return parsed
-
-
-def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _is_json(content_type: str | None) -> bool:
@@ -246,8 +259,3 @@ def _is_json(content_type: str | None) -> bool:
 
 def _media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "an array", str: "a string", type(None): "null"}
-    return kinds.get(type(value), f"a {type(value).__name__}")

@@ -1,14 +1,26 @@
 """The model card: one frozen description of a model version, stored beside it as model.json."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal, cast, get_args
 
-from rookery.images.preprocessing import Preprocessing
+from rookery.errors import ModelInvalid
+from rookery.images.preprocessing import ColorOrder, Interpolation, Preprocessing, ResizeMode
+from rookery.models.fields import Fields
 
 Activation = Literal["probabilities", "logits"]
 ModelFormat = Literal["savedmodel", "fixed"]
 
 CARD_FILE = "model.json"
+
+# Raised when an older Rookery could misread a card. New optional fields do not raise it:
+# fields that are not known here are ignored.
+_SCHEMA: Final = 1
+_MAX_CARD_BYTES: Final = 4 * 1024 * 1024
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +56,99 @@ class ModelCard:
     classes: int
     input: Preprocessing
     files: dict[str, str] = field(default_factory=dict)
+
+
+def is_model_name(name: str) -> bool:
+    """Whether *name* can be a model's folder: lowercase words, never a path."""
+    return _NAME.fullmatch(name) is not None and ".." not in name
+
+
+def load_card(directory: Path) -> ModelCard:
+    """Read the card of the model version in *directory*.
+
+    Raises:
+        ModelInvalid: there is none, or it cannot be used; every problem is listed.
+    """
+    path = directory / CARD_FILE
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_CARD_BYTES + 1)
+    except OSError as exc:
+        raise ModelInvalid(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if len(text) > _MAX_CARD_BYTES:
+        raise ModelInvalid(f"{path} is longer than {_MAX_CARD_BYTES:,} bytes: no model card is")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ModelInvalid(f"{path} is not JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise ModelInvalid(f"{path} must hold a JSON object")
+    problems: list[str] = []
+    card = _card(Fields(document, problems))
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ModelInvalid(f"{path} is no model card:\n{lines}")
+    return card
+
+
+def dump(card: ModelCard) -> str:
+    """Write *card* as the text of a model.json; `load_card` reads it back unchanged."""
+    return json.dumps({"schema": _SCHEMA, **asdict(card)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _card(fields: Fields) -> ModelCard:
+    if (schema := fields.positive("schema")) > _SCHEMA:
+        fields.problem("schema", f"is {schema}, this Rookery reads up to {_SCHEMA}: upgrade it")
+    name = fields.text("name")
+    if name and not is_model_name(name):
+        fields.problem("name", f"must be lowercase letters, digits, '.', '_' and '-', not {name!r}")
+    labels = fields.text("labels")
+    files = fields.texts("files")
+    for path, digest in files.items():
+        if not _is_inside(path):
+            fields.problem("files", f"must stay inside the folder, {path!r} does not")
+        if not _SHA256.fullmatch(digest):
+            fields.problem("files", f"must map to sha256 in hex; {path!r} maps to {digest!r}")
+    if labels and not _is_inside(labels):
+        fields.problem("labels", f"must stay inside the folder, {labels!r} does not")
+    return ModelCard(
+        name=name,
+        version=fields.positive("version"),
+        architecture=fields.text("architecture"),
+        license=fields.text("license"),
+        source=fields.text("source"),
+        format=cast("ModelFormat", fields.choice("format", get_args(ModelFormat))),
+        signature=fields.text("signature"),
+        output=fields.text("output"),
+        activation=cast("Activation", fields.choice("activation", get_args(Activation))),
+        labels=labels,
+        classes=fields.positive("classes"),
+        input=_preprocessing(fields.nested("input")),
+        files=files,
+    )
+
+
+def _preprocessing(fields: Fields) -> Preprocessing:
+    crop_fraction = fields.number("crop_fraction")
+    if not 0 < crop_fraction <= 1:
+        fields.problem("crop_fraction", f"must be above 0 and at most 1, not {crop_fraction}")
+    scale = fields.triple("scale")
+    if 0 in scale:
+        fields.problem("scale", "must not be 0: pixels are divided by it")
+    return Preprocessing(
+        height=fields.positive("height"),
+        width=fields.positive("width"),
+        resize=cast("ResizeMode", fields.choice("resize", get_args(ResizeMode))),
+        crop_fraction=crop_fraction,
+        interpolation=cast(
+            "Interpolation", fields.choice("interpolation", get_args(Interpolation))
+        ),
+        color_order=cast("ColorOrder", fields.choice("color_order", get_args(ColorOrder))),
+        mean=fields.triple("mean"),
+        scale=scale,
+    )
+
+
+def _is_inside(path: str) -> bool:
+    parsed = PurePosixPath(path)
+    return not parsed.is_absolute() and ".." not in parsed.parts and bool(parsed.parts)

@@ -1,13 +1,173 @@
-"""One process, many threads: the WSGI server, its signals and its drain."""
+"""One process, many threads: the WSGI server, its signals and its drain.
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+waitress reads requests on one thread and hands complete ones to a pool, so a slow client costs no
+worker, and it counts a body's bytes while they stream. What it lacks is here: refusals as JSON,
+a close that lets the client read them, and a drain that finishes what is in flight.
+"""
+
+import json
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from waitress import create_server, wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
+
+from rookery.errors import BodyTooLarge, PortTaken
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+_log = logging.getLogger(__name__)
 
-def serve(
+
+def _ignore(*_: object) -> None:
+    """Do nothing: the default of every callback."""
+
+
+_LINGER_SECONDS: Final = 2.0
+_IDLE_SECONDS: Final = 75
+
+
+class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
+    """Answers what waitress itself refuses in the shape of every other error of ours."""
+
+    def execute(self) -> None:
+        error, limit = self.request.error, self.channel.server.adj.max_request_body_size - 1
+        if error.code == 413:  # noqa: PLR2004
+            length = self.request.content_length or None
+            code, message = "BodyTooLarge", str(BodyTooLarge(limit, length=length))
+        else:
+            code, message = "RequestInvalid", f"{error.reason}: {error.body}"
+        body = json.dumps({"error": code, "message": message}).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+        self.channel.refused = True
+        self.channel.server.on_refused(code, error.code)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection that, having refused a body, reads on until the client has seen why.
+
+    Closing with unread bytes in the socket resets it, and the client loses the answer.
+    """
+
+    error_task_class = _JsonErrorTask
+    refused: bool = False
+    close_when_flushed: bool
+    _linger_until: float | None = None
+
+    def readable(self) -> bool:
+        if self._linger_until is None:
+            return bool(super().readable())
+        if time.monotonic() > self._linger_until:
+            self.handle_close()
+            return False
+        return True
+
+    def handle_read(self) -> None:
+        if self._linger_until is None:
+            super().handle_read()
+        elif not self.recv(self.adj.recv_bytes):
+            self.handle_close()
+
+    def handle_write(self) -> None:
+        if self.refused and self.close_when_flushed and self._linger_until is None:
+            self._flush_exception(self._flush_some)
+            if not self.total_outbufs_len and self.connected:
+                self.close_when_flushed = False
+                self._linger_until = time.monotonic() + _LINGER_SECONDS
+                self.socket.shutdown(socket.SHUT_WR)
+            return
+        super().handle_write()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being received, worked on or answered."""
+        return bool(self.request or self.requests or self.total_outbufs_len)
+
+
+class Server:
+    """A bound server: `run` blocks until `stop` is called from another thread or a signal."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        app: "WSGIApplication",
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        max_body_bytes: int,
+        drain_seconds: float,
+        on_refused: Callable[[str, int], None] = _ignore,
+    ) -> None:
+        """Bind *host*:*port*; the arguments are those of `serve`."""
+        self._drain_seconds = drain_seconds
+        self._stopping = threading.Event()
+        listener = _bind(host, port)
+        self.url = _url(host, listener)
+        self._server = create_server(
+            app,
+            sockets=[listener],
+            threads=threads,
+            max_request_body_size=max_body_bytes + 1,
+            channel_timeout=_IDLE_SECONDS,
+            connection_limit=1000,
+            asyncore_use_poll=True,
+            ident=None,
+            send_bytes=1,
+        )
+        self._server.channel_class = _Channel
+        self._server.on_refused = on_refused
+        # waitress warns whenever a request waits for a thread; the gate in front of the model
+        # is what bounds and reports waiting.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+    def run(self, on_drain: Callable[[], None] = _ignore) -> None:
+        """Serve until `stop`, then finish what is in flight within the drain time."""
+        while not self._stopping.is_set():
+            self._turn(1.0)
+        on_drain()
+        self._turn(0)  # accept what the kernel has already queued for us
+        wasyncore.dispatcher.close(self._server)
+        deadline = time.monotonic() + self._drain_seconds
+        while self._busy() and time.monotonic() < deadline:
+            self._turn(0.05)
+        if left := self._busy():
+            _log.warning(
+                "%d request(s) unfinished after %.0f s of drain", left, self._drain_seconds
+            )
+        self.close()
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return; callable from any thread or signal handler."""
+        self._stopping.set()
+        self._server.pull_trigger()
+
+    def close(self) -> None:
+        """Close every socket and end the worker threads."""
+        self._server.task_dispatcher.shutdown(timeout=1)
+        wasyncore.dispatcher.close(self._server)
+        wasyncore.close_all(self._server._map)  # noqa: SLF001
+
+    def _turn(self, timeout: float) -> None:
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)  # noqa: SLF001
+
+    def _busy(self) -> int:
+        return sum(channel.busy for channel in list(self._server.active_channels.values()))
+
+
+def serve(  # noqa: PLR0913
     app: "WSGIApplication",
     *,
     host: str,
@@ -15,16 +175,75 @@ def serve(
     threads: int,
     max_body_bytes: int,
     drain_seconds: float,
-    on_listening: Callable[[str], None] = lambda url: None,
-    on_drain: Callable[[], None] = lambda: None,
+    on_listening: Callable[[str], None] = _ignore,
+    on_drain: Callable[[], None] = _ignore,
+    on_refused: Callable[[str, int], None] = _ignore,
 ) -> None:
     """Serve *app* until SIGTERM or SIGINT, then finish what is in flight and return.
 
+    Call it from the main thread: Python delivers signals nowhere else.
+
     Args:
-        on_listening: called once with the URL when the port is bound (0 picks a free one).
+        app: the application.
+        host: the address to listen on.
+        port: the port to listen on; 0 picks a free one.
+        threads: worker threads.
+        max_body_bytes: a longer body is refused with 413, by its declared length at once and
+            else while it streams.
+        drain_seconds: how long work in flight may take to finish.
+        on_listening: called once with the URL when the port is bound.
         on_drain: called once when the signal arrives, before requests are finished.
+        on_refused: called with error code and status for what never reached *app*.
 
     Raises:
         PortTaken: the address is in use or may not be bound.
     """
-    raise NotImplementedError
+    server = Server(
+        app,
+        host=host,
+        port=port,
+        threads=threads,
+        max_body_bytes=max_body_bytes,
+        drain_seconds=drain_seconds,
+        on_refused=on_refused,
+    )
+    with stopped_by_signals(server.stop):
+        on_listening(server.url)
+        server.run(on_drain)
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and SIGINT call *stop* instead of ending the process; main thread only."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as exc:
+        raise PortTaken(
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; "
+            "stop what uses it or choose another port"
+        ) from exc
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    """Return an address a client on this machine can use, whatever we listen on."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(  # noqa: S104
+        host, f"[{host}]" if ":" in host else host
+    )
+    return f"http://{shown}:{listener.getsockname()[1]}"

@@ -1,0 +1,207 @@
+"""The composition root: settings in, a running function out. Nothing else names a technology."""
+
+import importlib.util
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from flask import Flask, Request
+from werkzeug.wrappers import Response
+
+from rookery.backends.registry import create_backend
+from rookery.delivery.protocol import Sink
+from rookery.delivery.sink import connect_sink
+from rookery.errors import FunctionInvalid
+from rookery.events.dedup import DedupWindow
+from rookery.function_folder import FunctionFolder
+from rookery.images.limits import ImageLimits
+from rookery.lifecycle.phases import Warmed, load, warm
+from rookery.logs import configure_logs
+from rookery.models.repository import Repository
+from rookery.serving.app import create_app
+from rookery.serving.gallery import Gallery
+from rookery.serving.gate import Gate
+from rookery.serving.metrics import FunctionMetrics
+from rookery.serving.server import Server, stopped_by_signals
+from rookery.serving.service import Service
+from rookery.serving.startup import Startup
+from rookery.serving.subscriber import Subscriber, Subscription
+from rookery.settings import Settings
+from rookery.storage.protocol import ObjectStore
+from rookery.storage.s3 import connect as connect_s3
+
+_log = logging.getLogger(__name__)
+
+# Probes and metrics are answered while every admitted request holds a thread.
+_SPARE_THREADS: Final = 4
+
+
+class Function:
+    """A classifying function: one folder, one model, however it is run.
+
+    Making one does nothing: settings are read and the model is loaded when it is first used.
+    """
+
+    def __init__(self, name: str, *, folder: Path) -> None:
+        """Name the function; *folder* holds its `data/`."""
+        self.name = name
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._app: Flask | None = None
+
+    def respond(self, request: Request) -> Response:
+        """Answer one request in a process that somebody else serves, such as functions-framework.
+
+        The first request starts the loading, not the import: gunicorn forks in between.
+        """
+        with self._lock:
+            if self._app is None:
+                configure_logs()
+                self._app, _, _ = self._assemble(Settings.read())
+        return Response.from_app(self._app.wsgi_app, request.environ)
+
+    def serve(self, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
+        """Serve until SIGTERM or SIGINT, then drain.
+
+        Raises:
+            PortTaken: the address cannot be listened on.
+            RookeryError: loading, warming or connecting failed.
+        """
+        app, startup, metrics = self._assemble(settings)
+        server = Server(
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=settings.concurrency + settings.queue + _SPARE_THREADS,
+            max_body_bytes=settings.max_body_bytes,
+            drain_seconds=settings.drain_seconds,
+            on_refused=metrics.count_refused,
+        )
+
+        def stop_on_failure() -> None:
+            startup.wait()
+            if startup.error is not None:
+                server.stop()
+
+        with stopped_by_signals(server.stop):
+            on_listening(server.url)
+            startup.begin()
+            threading.Thread(target=stop_on_failure, daemon=True).start()
+            server.run(on_drain=startup.drain)
+        startup.close()
+        if startup.error is not None:
+            raise startup.error
+
+    def _assemble(self, settings: Settings) -> tuple[Flask, Startup[Service], FunctionMetrics]:
+        metrics = FunctionMetrics()
+        data_dir = settings.data_dir or self._folder / "data"
+        startup = Startup(
+            lambda: open_service(self.name, settings, data_dir, metrics),
+            wait_seconds=settings.startup_seconds,
+        )
+        app = create_app(self.name, startup, metrics, max_body_bytes=settings.max_body_bytes)
+        return app, startup, metrics
+
+
+@contextmanager
+def open_service(
+    name: str, settings: Settings, data_dir: Path, metrics: FunctionMetrics
+) -> Iterator[Service]:
+    """Load, warm and connect function *name*; leaving closes what connecting opened."""
+    started = perf_counter()
+    gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
+    version = Repository(settings.home / "models").find(settings.model)
+    backend = create_backend(settings.backend)
+    warmed = warm(
+        load(version, backend), limits=_limits(settings), top_k=settings.top_k, turn=gate.turn
+    )
+    # The snapshot point: what is above runs once per image, what is below once per clone.
+    with connect(warmed, name, settings, metrics) as subscriber:
+        _log.info("%s is ready after %.1f s", name, perf_counter() - started)
+        yield Service(
+            classifier=warmed.classifier,
+            gallery=Gallery(data_dir, settings.default_image),
+            gate=gate,
+            metrics=metrics,
+            subscriber=subscriber,
+        )
+
+
+@contextmanager
+def connect(
+    warmed: Warmed, name: str, settings: Settings, metrics: FunctionMetrics
+) -> Iterator[Subscriber]:
+    """Open the connections of a warmed function: the object store and the sink."""
+    with ExitStack() as connections:
+        store = _connect_store(settings, connections) if settings.s3_enabled else None
+        sink = _connect_sink(settings)
+        yield Subscriber(
+            Subscription(
+                source=f"/rookery/functions/{name}",
+                buckets=settings.s3_buckets,
+                event_name=settings.s3_event_name,
+                max_records=settings.max_records,
+                on_poison=settings.on_poison,
+            ),
+            classifier=warmed.classifier,
+            store=store,
+            sink=sink,
+            window=DedupWindow(settings.dedup_seconds, settings.dedup_entries),
+            metrics=metrics,
+        )
+
+
+def load_function(folder: FunctionFolder) -> Function:
+    """Import the target file of *folder* and return its `function`.
+
+    Raises:
+        FunctionInvalid: the file cannot be imported, or defines no `function`.
+    """
+    name = f"rookery_function_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, folder.target)
+    if spec is None or spec.loader is None:
+        raise FunctionInvalid(f"{folder.target} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    function = getattr(module, "function", None)
+    if not isinstance(function, Function):
+        raise FunctionInvalid(
+            f"{folder.target} must define `function = Function({folder.name!r}, folder=...)`"
+        )
+    return function
+
+
+def _limits(settings: Settings) -> ImageLimits:
+    return ImageLimits(
+        max_bytes=settings.max_body_bytes,
+        max_pixels=settings.max_pixels,
+        formats=settings.formats,
+    )
+
+
+def _connect_store(settings: Settings, connections: ExitStack) -> ObjectStore:
+    store = connect_s3(
+        endpoint=str(settings.s3_endpoint_url) if settings.s3_endpoint_url else None,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        concurrency=settings.concurrency + settings.queue,
+    )
+    connections.callback(store.close)
+    return store
+
+
+def _connect_sink(settings: Settings) -> Sink | None:
+    if settings.sink is None:
+        return None
+    return connect_sink(
+        str(settings.sink),
+        overrides=settings.ce_overrides,
+        concurrency=settings.concurrency + settings.queue,
+    )

@@ -1,0 +1,60 @@
+"""A backend that computes nothing: the same scores for every image, for tests and for measuring
+everything around a model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.backends.protocol import Signature, TensorSpec
+from rookery.errors import BackendFailed
+from rookery.models.card import ModelCard
+
+
+class FixedBackend:
+    """Loads any card, whatever its format: of the files it needs none."""
+
+    name = "fixed"
+
+    def load(self, directory: Path, card: ModelCard) -> "FixedModel":
+        """Return a model that answers with *card*'s classes; *directory* is not read."""
+        del directory
+        return FixedModel(card)
+
+
+class FixedModel:
+    """Class i scores half of class i - 1, so the ranking is the order of the label file."""
+
+    def __init__(self, card: ModelCard) -> None:
+        """Take sizes, classes and the output's name from *card*."""
+        self._instance = (card.input.height, card.input.width, 3)
+        self._output = card.output
+        halves = np.exp2(-np.arange(1, card.classes + 1, dtype=np.float32))
+        scores = halves / halves.sum()
+        self._scores = (
+            np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+            if card.activation == "logits"
+            else scores
+        )
+        self._signature = Signature(
+            inputs=(TensorSpec("image", "float32", (None, *self._instance)),),
+            outputs=(TensorSpec(card.output, "float32", (None, card.classes)),),
+        )
+
+    @property
+    def signature(self) -> Signature:
+        """One image batch in, one score batch out."""
+        return self._signature
+
+    def __call__(self, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """Return the fixed scores once per instance.
+
+        Raises:
+            BackendFailed: *batch* has another shape than the model takes.
+        """
+        if batch.ndim != 4 or batch.shape[1:] != self._instance:  # noqa: PLR2004 - (n, h, w, 3)
+            raise BackendFailed(
+                f"the batch is {batch.shape}, the model takes (n, {self._instance})"
+            )
+        return {self._output: np.tile(self._scores, (len(batch), 1))}

@@ -1,0 +1,206 @@
+"""What is asked of the journal: each query a function of a connection."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from rookery.events.broker.database import DEAD
+from rookery.events.broker.entry import COLUMNS, read
+from rookery.events.wire import CloudEvent
+
+_ITEM: Final = "offset, attempts, next_at, code, reason, answer"
+_EVENT: Final = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One delivery that has not succeeded yet; without its event, so that many are cheap.
+
+    Attributes:
+        attempts: failed ones in its present state.
+        next_at: seconds since the epoch.
+        code: what the subscriber answered last; 0 before the first answer.
+        reason: the last failure, for people.
+        answer: the beginning of what the subscriber said.
+    """
+
+    offset: int
+    attempts: int
+    next_at: float
+    code: int = 0
+    reason: str = ""
+    answer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which events a reader wants: None and "" want all."""
+
+    type_prefix: str = ""
+    source: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in journal order; reading on continues after *last*."""
+
+    events: tuple[tuple[int, CloudEvent], ...]
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that failed for good."""
+
+    trigger: str
+    code: int
+    reason: str
+    offset: int
+    event: CloudEvent
+
+
+def due(
+    connection: sqlite3.Connection, trigger: str, state: int, now: float, limit: int
+) -> list[Item]:
+    """Return what may be delivered now, the longest due first."""
+    rows = connection.execute(
+        f"SELECT {_ITEM} FROM deliveries WHERE trigger = ? AND state = ? AND next_at <= ? "  # noqa: S608
+        "ORDER BY next_at, offset LIMIT ?",
+        (trigger, state, now, limit),
+    )
+    return [Item(*row) for row in rows.fetchall()]
+
+
+def in_order(connection: sqlite3.Connection, trigger: str, state: int, limit: int) -> list[Item]:
+    """Return what is to be delivered in journal order, due or not."""
+    rows = connection.execute(
+        # + keeps the planner off deliveries_due: the primary key is already in this order.
+        f"SELECT {_ITEM} FROM deliveries WHERE trigger = ? AND +state = ? "  # noqa: S608
+        "ORDER BY offset LIMIT ?",
+        (trigger, state, limit),
+    )
+    return [Item(*row) for row in rows.fetchall()]
+
+
+def next_due(connection: sqlite3.Connection, trigger: str, state: int, now: float) -> float | None:
+    """Return when the first delivery after *now* becomes due, or None."""
+    found: tuple[float | None] = connection.execute(
+        "SELECT min(next_at) FROM deliveries WHERE trigger = ? AND state = ? AND next_at > ?",
+        (trigger, state, now),
+    ).fetchone()
+    return found[0]
+
+
+def event_at(connection: sqlite3.Connection, offset: int) -> CloudEvent | None:
+    """Return the event at *offset*, or None where there is none (any more)."""
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM events WHERE offset = ?",  # noqa: S608
+        (offset,),
+    ).fetchone()
+    return None if row is None else read(row)[1]
+
+
+def events_after(
+    connection: sqlite3.Connection,
+    after: int,
+    query: Query,
+    *,
+    head: int,
+    limit: int,
+    max_bytes: int,
+) -> Page:
+    """Return up to *limit* events between *after* and *head* (included), in journal order.
+
+    Stops early once their data is more than *max_bytes*.
+    """
+    found: list[tuple[int, CloudEvent]] = []
+    size = 0
+    with closing(
+        connection.execute(
+            f"SELECT {COLUMNS} FROM events WHERE offset > ? AND offset <= ? "  # noqa: S608
+            "AND substr(type, 1, length(?)) = ? AND (? IS NULL OR source = ?) "
+            "AND (? IS NULL OR subject = ?) ORDER BY offset LIMIT ?",
+            (
+                after, head, query.type_prefix, query.type_prefix, query.source, query.source,
+                query.subject, query.subject, limit,
+            ),
+        )
+    ) as rows:  # fmt: skip
+        for row in rows:
+            found.append(read(row))
+            size += len(found[-1][1].data)
+            if size > max_bytes:
+                return Page(tuple(found), found[-1][0])
+    # A full page may have more behind it; a shorter one has seen everything up to the head.
+    return Page(tuple(found), found[-1][0] if len(found) == limit else max(after, head))
+
+
+def received_after(connection: sqlite3.Connection, since: float) -> int:
+    """Return the newest offset received before *since* (seconds since the epoch)."""
+    # Offsets grow with time, but the clock may have been set back between two runs of the
+    # broker: the first event at or after that time decides.
+    row = connection.execute(
+        "SELECT min(offset) - 1 FROM events WHERE received >= ?", (since,)
+    ).fetchone()
+    if row[0] is None:
+        return newest(connection)
+    return int(row[0])
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """Return the newest offset ever used."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def dead_letters(
+    connection: sqlite3.Connection, after: tuple[int, str], trigger: str | None, limit: int
+) -> list[DeadLetter]:
+    """Return up to *limit* dead letters behind *after* (offset and trigger), in that order."""
+    rows = connection.execute(
+        f"SELECT d.trigger, d.code, d.reason, {_EVENT} "  # noqa: S608
+        "FROM deliveries d JOIN events e USING (offset) "
+        f"WHERE d.state = {DEAD} AND (d.offset, d.trigger) > (?, ?) "
+        "AND (? IS NULL OR d.trigger = ?) ORDER BY d.offset, d.trigger LIMIT ?",
+        (*after, trigger, trigger, limit),
+    )
+    return [DeadLetter(*row[:3], *read(row[3:])) for row in rows.fetchall()]
+
+
+def dead_offsets(connection: sqlite3.Connection, trigger: str) -> list[int]:
+    """Return the offsets of all dead letters of *trigger*."""
+    rows = connection.execute(
+        f"SELECT offset FROM deliveries WHERE trigger = ? AND state = {DEAD} ORDER BY offset",  # noqa: S608
+        (trigger,),
+    )
+    return [offset for (offset,) in rows.fetchall()]
+
+
+def counts(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """Return how many deliveries there are, by trigger and state."""
+    rows = connection.execute(
+        "SELECT trigger, state, count(*) FROM deliveries GROUP BY trigger, state"
+    )
+    return {(trigger, state): count for trigger, state, count in rows.fetchall()}
+
+
+def forgettable(
+    connection: sqlite3.Connection, *, before: float, max_bytes: int, limit: int
+) -> list[int]:
+    """Return offsets of settled events: those received *before*, or the oldest over *max_bytes*.
+
+    Args:
+        max_bytes: what the events and deliveries may occupy in the file.
+    """
+    (used,) = connection.execute(
+        "SELECT (page_count - freelist_count) * page_size "
+        "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    rows = connection.execute(
+        "SELECT offset FROM events WHERE offset NOT IN (SELECT offset FROM deliveries) "
+        "AND (? OR received < ?) ORDER BY offset LIMIT ?",
+        (used > max_bytes, before, limit),
+    )
+    return [offset for (offset,) in rows.fetchall()]

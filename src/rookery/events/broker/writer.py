@@ -1,0 +1,154 @@
+"""Group commit: many threads hand in changes, one thread makes them durable together.
+
+While one commit waits for the disk the next changes queue up, so a slow disk means larger
+transactions, not fewer events.
+"""
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rookery.errors import JournalUnavailable
+from rookery.events.broker.changes import Change, Committed, commit
+from rookery.events.broker.clock import Clock
+from rookery.events.broker.database import unavailable
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_GROUP: Final = 256
+
+
+class Ticket:
+    """One change on its way to the disk."""
+
+    __slots__ = ("_done", "change", "count", "error")
+
+    def __init__(self, change: Change) -> None:
+        """Start unfinished."""
+        self.change = change
+        self.count = 0
+        self.error: JournalUnavailable | None = None
+        # A bare lock: an Event costs several times as much, and this is once per event.
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def finish(self) -> None:
+        """Let the waiting thread go on. Once only."""
+        self._done.release()
+
+    def result(self) -> int:
+        """Wait for the commit; return how many rows the change touched.
+
+        Raises:
+            JournalUnavailable: nothing of it was written.
+        """
+        with self._done:
+            pass
+        if self.error is not None:
+            raise self.error
+        return self.count
+
+
+class Writer:
+    """Owns the one connection that writes."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        on_commit: Callable[[Committed], None],
+    ) -> None:
+        """Start the thread; *on_commit* is called in it after every commit and must be quick."""
+        self._path = path
+        self._connection = connection
+        self._clock = clock
+        self._on_commit = on_commit
+        self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        # AUTOINCREMENT's own memory: also right after the newest events were forgotten.
+        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        self._head: int = (found.fetchone() or (0,))[0]
+        self._closed = False
+        self._handing_in = threading.Lock()
+        self.failing = False
+        self._thread = threading.Thread(target=self._run, name="broker-journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def head(self) -> int:
+        """The newest offset that is durable; 0 before the first event."""
+        return self._head
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def submit(self, change: Change) -> Ticket:
+        """Hand in *change*; the ticket tells when it is durable.
+
+        Raises:
+            JournalUnavailable: the journal is closed.
+        """
+        ticket = Ticket(change)
+        with self._handing_in:
+            if self._closed:
+                raise JournalUnavailable(f"the journal {self._path} is closed; try again")
+            self._tickets.put(ticket)
+        return ticket
+
+    def close(self) -> None:
+        """Make durable what was handed in, and stop."""
+        with self._handing_in:
+            self._closed = True
+            self._tickets.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while group := self._next_group():
+                self._commit(group)
+        finally:
+            # Also when this thread dies of a bug: nobody may wait for ever.
+            with self._handing_in:
+                self._closed = True
+            while not self._tickets.empty():
+                if (ticket := self._tickets.get_nowait()) is not None:
+                    ticket.error = JournalUnavailable(f"the journal {self._path} is closed")
+                    ticket.finish()
+
+    def _next_group(self) -> list[Ticket]:
+        group: list[Ticket] = []
+        ticket = self._tickets.get()
+        while ticket is not None:
+            group.append(ticket)
+            if len(group) == _LARGEST_GROUP or self._tickets.empty():
+                return group
+            ticket = self._tickets.get_nowait()
+        if group:
+            self._tickets.put(None)  # the end is for the next round
+        return group
+
+    def _commit(self, group: Sequence[Ticket]) -> None:
+        changes = [ticket.change for ticket in group]
+        try:
+            done = commit(self._connection, changes, head=self._head, now=self._clock.now())
+        except sqlite3.Error as exc:
+            if not self.failing:
+                logger.error("%s", unavailable(self._path, exc))  # noqa: TRY400 - no traceback
+            self.failing = True
+            for ticket in group:
+                ticket.error = unavailable(self._path, exc)
+        else:
+            self.failing = False
+            self._head = done.head
+            for ticket, count in zip(group, done.counts, strict=True):
+                ticket.count = count
+            self._on_commit(done)
+        finally:
+            for ticket in group:
+                ticket.finish()

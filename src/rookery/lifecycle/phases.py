@@ -1,0 +1,98 @@
+"""The phases of a function as types: what takes `Warmed` cannot hold a socket.
+
+    loaded = load(version, backend)
+    warmed = warm(loaded, limits=..., top_k=...)
+    snapshot_point()                              # above: once per image; below: once per clone
+    with connect(warmed, ...) as service:
+        serve(service)
+
+`connect` is the composition root's, because only there are the adapters known.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from rookery.backends.protocol import Backend, LoadedModel
+from rookery.events.object_created import ObjectCreated
+from rookery.events.result import completed
+from rookery.events.wire import to_binary
+from rookery.images.limits import ImageLimits
+from rookery.images.sample import sample_jpeg
+from rookery.models.card import ModelCard
+from rookery.models.labels import read_labels
+from rookery.models.repository import ModelVersion
+from rookery.pipeline import Classifier
+
+_log = logging.getLogger(__name__)
+
+# The first call compiles and allocates, the second finds what the first left to do lazily.
+_WARM_UP_CALLS: Final = 2
+_SAMPLE: Final = ObjectCreated(bucket="warm-up", key="sample.jpg", event_name="ObjectCreated:Put")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory that has never run."""
+
+    model: LoadedModel
+    card: ModelCard
+    labels: tuple[str, ...]
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A classifier that has answered real requests and holds nothing a snapshot forbids."""
+
+    classifier: Classifier
+
+
+def load(version: ModelVersion, backend: Backend) -> Loaded:
+    """Read the model's files into memory.
+
+    Raises:
+        ModelInvalid: the files are damaged, or do not match the card.
+    """
+    started = perf_counter()
+    card = version.card
+    labels = read_labels(version.directory, card)
+    model = backend.load(version.directory, card)
+    _log.info(
+        "loaded %s/%d on %s in %.1f s",
+        card.name, card.version, backend.name, perf_counter() - started,
+    )  # fmt: skip
+    return Loaded(model=model, card=card, labels=labels, backend=backend.name)
+
+
+def warm(
+    loaded: Loaded,
+    *,
+    limits: ImageLimits,
+    top_k: int,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Warmed:
+    """Run real requests through the whole path: decode, infer, result event, encoding.
+
+    Raises:
+        BackendFailed: the model cannot answer.
+    """
+    started = perf_counter()
+    classifier = Classifier(
+        model=loaded.model,
+        card=loaded.card,
+        labels=loaded.labels,
+        backend=loaded.backend,
+        limits=limits,
+        top_k=min(top_k, loaded.card.classes),
+        turn=turn,
+    )
+    image = sample_jpeg()
+    for _ in range(_WARM_UP_CALLS):
+        answer = classifier.classify(image)
+        to_binary(completed(answer, cause=None, obj=_SAMPLE, source="/warm-up", time=""))
+    _log.info("warmed up in %.1f s", perf_counter() - started)
+    return Warmed(classifier)

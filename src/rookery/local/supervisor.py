@@ -1,0 +1,154 @@
+"""Child processes kept running: started in order, restarted when they die, stopped in reverse."""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import urllib3
+
+from rookery.errors import RookeryError
+from rookery.local.plan import ProcessPlan
+
+_log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG: Final = 1
+_POLL_SECONDS: Final = 0.05
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_STABLE_SECONDS: Final = 60.0
+
+
+class StartFailed(RookeryError):
+    """A process ended, or did not become ready, while everything was being started."""
+
+
+@dataclass(slots=True)
+class _Child:
+    plan: ProcessPlan
+    process: subprocess.Popen[bytes]
+    started: float
+    restarts: int = 0
+    restart_at: float | None = None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs processes from the main thread: a child is killed when the thread that made it ends.
+
+    Attributes:
+        logs: the folder that holds one log file per process.
+        stop_seconds: how long a process may take to end after SIGTERM before it is killed.
+    """
+
+    logs: Path
+    stop_seconds: float = 30.0
+    _children: list[_Child] = field(default_factory=list)
+
+    def start(
+        self, plan: ProcessPlan, *, within_seconds: float, stopping: Callable[[], bool]
+    ) -> None:
+        """Start one process and wait until it is ready, or *stopping* says to give up.
+
+        Raises:
+            StartFailed: it ended or was not ready in time; the message holds its last words.
+        """
+        child = _Child(plan, self._spawn(plan), time.monotonic())
+        self._children.append(child)
+        deadline = child.started + within_seconds
+        while not stopping():
+            if child.process.poll() is not None:
+                raise StartFailed(f"{plan.name} failed to start: {self._last_words(plan)}")
+            if plan.ready_url is None or _answers(plan.ready_url):
+                return
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"{plan.name} was not ready within {within_seconds:.0f} s: "
+                    f"{self._last_words(plan)}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def tend(self) -> None:
+        """Restart what has died, each with a growing pause; call it often."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.process.poll() is None:
+                if now - child.started > _STABLE_SECONDS:
+                    child.restarts = 0
+                continue
+            if child.restart_at is None:
+                pause = min(_FIRST_PAUSE_SECONDS * 2**child.restarts, _LONGEST_PAUSE_SECONDS)
+                child.restart_at = now + pause
+                _log.warning(
+                    "%s ended with status %s; starting it again in %.1f s (log: %s)",
+                    child.plan.name, child.process.returncode, pause, self._log_file(child.plan),
+                )  # fmt: skip
+            elif now >= child.restart_at:
+                child.process, child.started = self._spawn(child.plan), now
+                child.restarts, child.restart_at = child.restarts + 1, None
+
+    def stop(self) -> None:
+        """End every process, the last started first, and wait for each."""
+        for child in reversed(self._children):
+            if child.process.poll() is None:
+                child.process.terminate()
+                try:
+                    child.process.wait(self.stop_seconds)
+                except subprocess.TimeoutExpired:
+                    _log.warning("%s does not end; killing it", child.plan.name)
+                    child.process.kill()
+                    child.process.wait()
+        self._children.clear()
+
+    def pids(self) -> Mapping[str, int]:
+        """Return the process id of every process by name."""
+        return {child.plan.name: child.process.pid for child in self._children}
+
+    def _spawn(self, plan: ProcessPlan) -> subprocess.Popen[bytes]:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with self._log_file(plan).open("ab") as log:
+            # A session of its own, so that Ctrl-C reaches us alone and we end things in order.
+            return subprocess.Popen(  # noqa: S603 - our own command line
+                plan.command,
+                env={**os.environ, **plan.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no Python locks
+            )
+
+    def _log_file(self, plan: ProcessPlan) -> Path:
+        return self.logs / f"{plan.name}.log"
+
+    def _last_words(self, plan: ProcessPlan) -> str:
+        file = self._log_file(plan)
+        lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
+        said = _message(lines) or "it said nothing"
+        return f"{said}\n(the whole log: {file})"
+
+
+def _message(lines: Sequence[str]) -> str:
+    """Return our own final error message with its continuation lines, or the last line."""
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index].startswith("rookery: "):
+            return "\n".join([lines[index].removeprefix("rookery: "), *lines[index + 1 :]])
+    return lines[-1] if lines else ""
+
+
+def _answers(url: str) -> bool:
+    try:
+        return urllib3.request("GET", url, timeout=2, retries=False).status == 200  # noqa: PLR2004
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when `rookery up` is killed: no orphans, no held ports."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

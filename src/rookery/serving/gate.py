@@ -1,0 +1,58 @@
+"""Admission: how many requests may be inside, and how many images may be worked on at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rookery.errors import Overloaded
+
+
+class Gate:
+    """Bounds work in two steps: `admit` counts requests, `turn` queues them for the CPU.
+
+    Args:
+        concurrency: images decoded and inferred at the same time.
+        queue: admitted requests that may wait beyond those.
+    """
+
+    def __init__(self, *, concurrency: int, queue: int) -> None:
+        self._capacity = concurrency + queue
+        self._turns = threading.BoundedSemaphore(concurrency)
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @property
+    def capacity(self) -> int:
+        """The most requests that can be inside at once."""
+        return self._capacity
+
+    @property
+    def inside(self) -> int:
+        """Requests inside at this moment."""
+        return self._inside
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count one request in, and out again.
+
+        Raises:
+            Overloaded: the gate is full.
+        """
+        with self._lock:
+            if self._inside >= self._capacity:
+                raise Overloaded(
+                    f"{self._capacity} requests are being served or waiting, which is the limit; "
+                    "retry later, or raise ROOKERY_QUEUE or ROOKERY_CONCURRENCY"
+                )
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the CPU, in no promised order."""
+        with self._turns:
+            yield

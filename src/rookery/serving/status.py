@@ -1,0 +1,66 @@
+"""One table: what an error means to whoever sent the request.
+
+Knative retries 404, 408, 409, 429, every 5xx and connection errors; every other 4xx is final and
+goes to the dead-letter sink (knative/specs, eventing data plane). So what is final here is never
+404 or 501, and what may succeed later is 429 or 5xx.
+"""
+
+import math
+from http import HTTPStatus
+from typing import Final
+
+from rookery.errors import (
+    BackendFailed,
+    BodyTooLarge,
+    DeliveryRejected,
+    EventForbidden,
+    EventInvalid,
+    FormatNotAllowed,
+    ObjectGone,
+    Overloaded,
+    Rejected,
+    RequestInvalid,
+    RookeryError,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+# The first entry that an error is an instance of decides.
+STATUS_TABLE: Final[tuple[tuple[type[RookeryError], HTTPStatus], ...]] = (
+    (EventInvalid, HTTPStatus.BAD_REQUEST),
+    (RequestInvalid, HTTPStatus.BAD_REQUEST),
+    (EventForbidden, HTTPStatus.FORBIDDEN),
+    (ObjectGone, HTTPStatus.GONE),
+    (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (UnsupportedMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (FormatNotAllowed, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (DeliveryRejected, HTTPStatus.FAILED_DEPENDENCY),
+    (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
+    (BackendFailed, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RookeryError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+
+# Knative copies at most this many bytes of the body to the dead letter.
+BODY_LIMIT: Final = 1024
+
+
+def status_of(error: RookeryError) -> HTTPStatus:
+    """Return the HTTP status that makes a broker do what *error* calls for."""
+    return next(status for kind, status in STATUS_TABLE if isinstance(error, kind))
+
+
+def body_of(error: RookeryError) -> dict[str, str]:
+    """Return the JSON error body, short enough to reach a dead letter whole."""
+    message = str(error)
+    while len(message.encode()) > BODY_LIMIT // 2:
+        message = message[: len(message) * 3 // 4].rstrip() + "…"
+    return {"error": error.code, "message": message}
+
+
+def headers_of(error: RookeryError) -> dict[str, str]:
+    """Return `Retry-After` in whole seconds where a retry makes sense."""
+    if isinstance(error, (Unavailable, Overloaded)):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    return {}

@@ -1,0 +1,213 @@
+"""S3 through boto3: AWS, Ceph, MinIO, or the embedded one.
+
+Made by `connect`, after a snapshot; `preload` may run before it and takes the slow part (importing
+boto3, parsing its JSON models) out of `connect`, without a socket or a credential.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict
+
+from rookery.errors import ObjectTooLarge, SettingsInvalid
+from rookery.storage.s3_errors import translate
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+    from botocore.session import Session
+    from pydantic import SecretStr
+
+_CHUNK_BYTES: Final = 1024 * 1024
+
+
+class _Body(Protocol):
+    def read(self, amt: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class _Got(TypedDict):
+    Body: _Body
+    ContentLength: NotRequired[int]
+
+
+class _Client(Protocol):
+    """The two operations we use of boto3's generated client."""
+
+    def get_object(self, *, Bucket: str, Key: str, VersionId: str = ...) -> _Got: ...  # noqa: N803
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> object: ...  # noqa: N803
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preloaded:
+    """botocore's parsed service models: plain data, safe to keep across a snapshot."""
+
+    loader: "Loader"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to connect, and to wait for each part of an answer; one attempt each."""
+
+    connect: float = 2.0
+    read: float = 10.0
+
+
+class S3Store:
+    """An object store behind one S3 client. Thread-safe, as boto3's clients are."""
+
+    def __init__(self, client: _Client, endpoint: str) -> None:
+        """Use *client*; messages call the store *endpoint*."""
+        self._client = client
+        self._endpoint = endpoint
+
+    def read(self, bucket: str, key: str, *, version: str | None, max_bytes: int) -> bytes:
+        """Return the object's bytes, as the port says."""
+        place = _place(bucket, key, version)
+        with self._translated(place):
+            if version is None:
+                got = self._client.get_object(Bucket=bucket, Key=key)
+            else:
+                got = self._client.get_object(Bucket=bucket, Key=key, VersionId=version)
+            # botocore compares the length itself, and raises where a body is cut short.
+            body, length = got["Body"], got.get("ContentLength")
+            try:
+                if length is not None and length > max_bytes:
+                    raise _too_large(place, f"{length:,}", max_bytes)
+                return _drain(body, place, max_bytes)
+            finally:
+                body.close()
+
+    def write(self, bucket: str, key: str, data: bytes, *, content_type: str) -> None:
+        """Store *data*, as the port says."""
+        with self._translated(_place(bucket, key, None)):
+            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._client.close()
+
+    @contextmanager
+    def _translated(self, place: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            yield
+        except (ClientError, BotoCoreError) as exc:
+            raise translate(exc, place=place, endpoint=self._endpoint) from exc
+
+
+def preload() -> Preloaded:
+    """Import boto3 and parse the S3 model once: about 0.3 s that `connect` then saves."""
+    import boto3.session  # noqa: PLC0415
+    import botocore.loaders  # noqa: PLC0415
+
+    loader = botocore.loaders.Loader()
+    session = boto3.session.Session(botocore_session=_session(loader))
+    # A client that is thrown away leaves the parsed models in the loader; it opens nothing, and
+    # explicit dummy keys keep it from searching for real ones.
+    session.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url="http://127.0.0.1",
+        aws_access_key_id="-",
+        aws_secret_access_key="-",  # noqa: S106
+    )
+    return Preloaded(loader)
+
+
+def connect(  # noqa: PLR0913
+    *,
+    endpoint: str | None,
+    region: str,
+    access_key: "SecretStr | str | None" = None,
+    secret_key: "SecretStr | str | None" = None,
+    concurrency: int = 10,
+    timeouts: Timeouts | None = None,
+    attempts: int = 3,
+    preloaded: Preloaded | None = None,
+) -> S3Store:
+    """Make a store; the first connection is opened by the first read or write.
+
+    Args:
+        endpoint: the S3 URL, or None for AWS.
+        region: the region to sign for.
+        access_key: without it, boto3's own credential chain.
+        secret_key: goes with *access_key*.
+        concurrency: connections kept open for threads that read at the same time.
+        timeouts: how long one attempt may take.
+        attempts: tries per call, the first included; boto3's standard mode spaces them.
+        preloaded: what `preload` returned.
+
+    Raises:
+        SettingsInvalid: no client can be made from these values.
+    """
+    import boto3.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import PartialCredentialsError  # noqa: PLC0415
+
+    limits = timeouts or Timeouts()
+    config = Config(
+        connect_timeout=limits.connect,
+        read_timeout=limits.read,
+        max_pool_connections=concurrency,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        s3={"addressing_style": "path"},
+        # The defaults add CRC trailers that Ceph before 19 and older MinIO refuse.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session = (
+        boto3.session.Session()
+        if preloaded is None
+        else boto3.session.Session(botocore_session=_session(preloaded.loader))
+    )
+    try:
+        client: _Client = session.client(
+            "s3",
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=_reveal(access_key),
+            aws_secret_access_key=_reveal(secret_key),
+            config=config,
+        )
+    except (ValueError, PartialCredentialsError) as exc:
+        raise SettingsInvalid(
+            [f"S3_ENDPOINT_URL, S3_AWS_REGION, S3_ACCESS_KEY, S3_SECRET_KEY: {exc}"]
+        ) from exc
+    return S3Store(client, endpoint or f"AWS S3 ({region})")
+
+
+def _session(loader: "Loader") -> "Session":
+    import botocore.session  # noqa: PLC0415
+
+    session = botocore.session.Session()
+    session.register_component("data_loader", loader)
+    return session
+
+
+def _drain(body: _Body, place: str, max_bytes: int) -> bytes:
+    """Read *body* to its end, at most one byte further than *max_bytes*."""
+    chunks: list[bytes] = []
+    left = max_bytes + 1
+    while left and (chunk := body.read(min(left, _CHUNK_BYTES))):
+        chunks.append(chunk)
+        left -= len(chunk)
+    if not left:
+        raise _too_large(place, "more", max_bytes)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(place: str, size: str, max_bytes: int) -> ObjectTooLarge:
+    return ObjectTooLarge(
+        f"{place} has {size} bytes, the limit is {max_bytes:,}; "
+        "upload a smaller image or raise ROOKERY_MAX_BODY_BYTES"
+    )
+
+
+def _place(bucket: str, key: str, version: str | None) -> str:
+    return f"{bucket}/{key}" if version is None else f"{bucket}/{key} version {version}"
+
+
+def _reveal(secret: "SecretStr | str | None") -> str | None:
+    return secret if secret is None or isinstance(secret, str) else secret.get_secret_value()

@@ -1,0 +1,201 @@
+"""Reads the tensors of a legacy PyTorch checkpoint without PyTorch, and without running its code.
+
+A legacy file is five pickles (magic number, protocol version, system information, the state
+dictionary, the storage keys) and then the raw storages, each behind its element count. A pickle
+can call anything; this reader resolves four names and refuses every other.
+"""
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from math import prod
+from typing import Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.errors import ModelInvalid
+
+Tensor = NDArray[np.float32] | NDArray[np.int64]
+
+_MAGIC: Final = 0x1950A86A20F9469CFC6C
+_PROTOCOL: Final = 1001
+_MAX_BYTES: Final = 2 * 1024**3
+_MAX_DIMENSIONS: Final = 8
+_COUNT_BYTES: Final = 8
+_DTYPES: Final[dict[str, np.dtype[np.float32] | np.dtype[np.int64]]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
+
+# What unpickling damaged or hostile bytes raises, beside our own refusal.
+_DAMAGED: Final = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ImportError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """A run of numbers that one or more tensors look into."""
+
+    kind: str
+    key: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A tensor before its numbers are known: offset, shape and strides count elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_tensors(data: bytes) -> dict[str, Tensor]:
+    """Return the state dictionary in *data*, in its own order; tensors are read-only views.
+
+    Raises:
+        ModelInvalid: *data* is no legacy checkpoint, is damaged, refers to anything but plain
+            float32 and int64 tensors, or reaches outside itself.
+    """
+    if len(data) > _MAX_BYTES:
+        raise ModelInvalid(
+            f"the checkpoint is {len(data):,} bytes, at most {_MAX_BYTES:,} are read"
+        )
+    stream = BytesIO(data)
+    try:
+        magic, protocol, system, state, keys = [_Restricted(stream).load() for _ in range(5)]
+    except _DAMAGED as exc:
+        raise ModelInvalid(
+            f"this is no legacy PyTorch checkpoint, or a damaged one: {exc}"
+        ) from exc
+    if magic != _MAGIC or protocol != _PROTOCOL:
+        raise ModelInvalid("this is no legacy PyTorch checkpoint: its magic number is wrong")
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ModelInvalid("the checkpoint was not written on a little-endian machine")
+    views = _views(state)
+    storages = _read_storages(data, stream.tell(), keys, {view.storage for view in views.values()})
+    return {name: _tensor(name, view, storages[view.storage.key]) for name, view in views.items()}
+
+
+class _Restricted(pickle.Unpickler):
+    """An unpickler that can build numbers, strings, containers and tensor descriptions only."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        allowed: dict[tuple[str, str], object] = {
+            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+            ("torch", "FloatStorage"): "FloatStorage",
+            ("torch", "LongStorage"): "LongStorage",
+            ("collections", "OrderedDict"): _ordered_dict,
+        }
+        found = allowed.get((module_name, global_name))
+        if found is None:
+            _refuse(
+                f"it refers to {module_name}.{global_name}, which no checkpoint of weights needs"
+            )
+        return found
+
+    def persistent_load(self, pid: object, /) -> _Storage:
+        match pid:
+            case (
+                "storage",
+                "FloatStorage" | "LongStorage" as kind,
+                str(key),
+                str(),
+                int(count),
+                None,
+            ):
+                if count >= 0:
+                    return _Storage(kind, key, count)
+        _refuse(f"it refers to something that is no plain storage: {pid!r:.80}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise pickle.UnpicklingError(reason)
+
+
+def _ordered_dict(*args: object) -> OrderedDict[str, object]:
+    if args:
+        _refuse("it builds a dictionary from arguments")
+    return OrderedDict()
+
+
+def _rebuild_tensor(  # noqa: PLR0913, PLR0917 - the arguments are PyTorch's
+    storage: object,
+    offset: object,
+    shape: object,
+    strides: object,
+    requires_grad: object = None,
+    hooks: object = None,
+) -> _View:
+    del requires_grad, hooks
+    if (
+        not isinstance(storage, _Storage)
+        or not isinstance(offset, int)
+        or not isinstance(shape, tuple)
+        or not isinstance(strides, tuple)
+        or not all(isinstance(size, int) and size >= 0 for size in (offset, *shape, *strides))
+        or not len(shape) == len(strides) <= _MAX_DIMENSIONS
+    ):
+        _refuse("it describes a tensor that cannot be")
+    return _View(storage, offset, shape, strides)
+
+
+def _views(state: object) -> dict[str, _View]:
+    if not isinstance(state, Mapping):
+        raise ModelInvalid("the checkpoint holds no state dictionary")
+    views = {str(name): view for name, view in state.items() if isinstance(view, _View)}
+    if len(views) != len(state):
+        raise ModelInvalid("the checkpoint's state dictionary holds more than tensors")
+    return views
+
+
+def _read_storages(
+    data: bytes, position: int, keys: object, wanted: set[_Storage]
+) -> dict[str, Tensor]:
+    """Return the numbers behind each storage key, without copying them."""
+    declared = {storage.key: storage for storage in wanted}
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(declared):
+        raise ModelInvalid("the checkpoint's storages are not the ones its tensors use")
+    storages: dict[str, Tensor] = {}
+    for key in map(str, keys):
+        storage = declared[key]
+        dtype = _DTYPES[storage.kind]
+        count = int.from_bytes(data[position : position + _COUNT_BYTES], "little")
+        position += _COUNT_BYTES
+        if count != storage.count or position + count * dtype.itemsize > len(data):
+            raise ModelInvalid(f"the checkpoint is damaged or cut off at storage {key}")
+        storages[key] = np.frombuffer(data, dtype, count, position)
+        position += count * dtype.itemsize
+    if position != len(data):
+        raise ModelInvalid(f"the checkpoint has {len(data) - position:,} bytes too many")
+    return storages
+
+
+def _tensor(name: str, view: _View, numbers: Tensor) -> Tensor:
+    last = view.offset + sum(
+        (size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)
+    )
+    if prod(view.shape) > numbers.size or (prod(view.shape) and last >= numbers.size):
+        raise ModelInvalid(f"tensor {name} reaches outside its storage")
+    return np.lib.stride_tricks.as_strided(
+        numbers[view.offset :],
+        view.shape,
+        [stride * numbers.itemsize for stride in view.strides],
+        writeable=False,
+    )
