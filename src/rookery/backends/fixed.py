@@ -1,5 +1,4 @@
-"""A backend that computes nothing: the same scores for every image, for tests and for measuring
-everything around a model."""
+"""A backend that computes nothing: for tests, and for measuring all that is around a model."""
 
 from collections.abc import Mapping
 from pathlib import Path

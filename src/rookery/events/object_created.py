@@ -21,6 +21,8 @@ _REASONS: Final = {
     "CopyObject": "Copy",
     "CompleteMultipartUpload": "CompleteMultipartUpload",
 }
+# What S3 and older MinIO call the only version of an object in a bucket without versioning.
+_NO_VERSION: Final = frozenset({"null", "1"})
 # SNS inside SQS inside a poller's record: real chains are no longer.
 _MAX_ENVELOPES: Final = 4
 
@@ -230,8 +232,7 @@ def _decoded(key: str, place: str) -> str:
 
 
 def _version(version: str | None) -> str | None:
-    # "null" is what S3 calls the one version of an object in a bucket without versioning.
-    return None if version == "null" else version
+    return None if version in _NO_VERSION else version
 
 
 def _etag(etag: str | None) -> str | None:

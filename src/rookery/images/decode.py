@@ -149,9 +149,9 @@ def _check_size(size: Size, limits: ImageLimits) -> None:
 
 
 def _orientation(image: ImageFile) -> int:
-    """Return the EXIF orientation 1 to 8; damaged or missing metadata means upright, as in browsers."""
+    """Return the EXIF orientation 1 to 8; without one, or with damaged metadata, 1 is upright."""
     if isinstance(image, PngImageFile):
-        # The eXIf chunk may follow the pixels, and a damaged picture must not pass for damaged metadata.
+        # The eXIf chunk may follow the pixels, and a damaged picture is not damaged metadata.
         image.load()
     try:
         value = image.getexif().get(_ORIENTATION, 1)

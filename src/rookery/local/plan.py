@@ -9,6 +9,7 @@ from typing import Final
 import yaml
 
 from rookery.function_folder import FunctionFolder
+from rookery.storage.embedded import queue_url
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
@@ -22,7 +23,8 @@ class ProcessPlan:
     """One process: its name, its command, its environment, and how to know that it is up.
 
     Attributes:
-        ready_url: answers 200 once the process is ready; None where running is enough.
+        ready_url: answers with less than 500 once the process is ready; None where running is
+            enough.
     """
 
     name: str
@@ -66,6 +68,7 @@ def plan(
         function.name: f"http://{HOST}:{port}"
         for function, port in zip(functions, ports.functions, strict=True)
     }
+    queue = f"{bucket}-events"
     triggers_file = home / "triggers.yaml"
     s3_env = {
         "S3_ENABLED": "true",
@@ -79,9 +82,12 @@ def plan(
     processes = (
         ProcessPlan(
             "storage",
-            _rookery("storage", "serve", f"--port={ports.storage}", f"--bucket={bucket}"),
+            _rookery(
+                "storage", "serve", f"--port={ports.storage}", f"--bucket={bucket}",
+                f"--queue={queue}",
+            ),
             s3_env,
-            f"{storage_url}/health/readiness",
+            storage_url,
         ),
         ProcessPlan(
             "broker",
@@ -92,7 +98,7 @@ def plan(
         ProcessPlan(
             "source",
             _rookery(
-                "source", "sqs", f"--queue-url={_queue_url(storage_url, bucket)}",
+                "source", "sqs", f"--queue-url={queue_url(storage_url, queue)}",
                 f"--endpoint-url={storage_url}", f"--sink={broker_url}",
             ),
             s3_env,
@@ -140,8 +146,3 @@ def triggers(functions: Sequence[FunctionFolder], urls: Mapping[str, str]) -> st
 
 def _rookery(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "rookery", *arguments)
-
-
-def _queue_url(storage_url: str, bucket: str) -> str:
-    # The embedded SQS, as AWS does, names the queue below the account's number.
-    return f"{storage_url}/123456789012/{bucket}-events"

@@ -52,25 +52,40 @@ class Supervisor:
     _children: list[_Child] = field(default_factory=list)
 
     def start(
-        self, plan: ProcessPlan, *, within_seconds: float, stopping: Callable[[], bool]
+        self,
+        plans: Sequence[ProcessPlan],
+        *,
+        within_seconds: float,
+        stopping: Callable[[], bool],
+        on_ready: Callable[[ProcessPlan, float], None],
     ) -> None:
-        """Start one process and wait until it is ready, or *stopping* says to give up.
+        """Start *plans* together and wait until each is ready, or *stopping* says to give up.
+
+        Args:
+            plans: the processes; they are stopped in the opposite order.
+            within_seconds: how long all of them may take.
+            stopping: asked between looks.
+            on_ready: told each process that is ready, and after how many seconds.
 
         Raises:
-            StartFailed: it ended or was not ready in time; the message holds its last words.
+            StartFailed: one ended or was not ready in time; the message holds its last words.
         """
-        child = _Child(plan, self._spawn(plan), time.monotonic())
-        self._children.append(child)
-        deadline = child.started + within_seconds
-        while not stopping():
-            if child.process.poll() is not None:
-                raise StartFailed(f"{plan.name} failed to start: {self._last_words(plan)}")
-            if plan.ready_url is None or _answers(plan.ready_url):
-                return
-            if time.monotonic() > deadline:
+        began = time.monotonic()
+        waiting = [_Child(plan, self._spawn(plan), began) for plan in plans]
+        self._children.extend(waiting)
+        while waiting and not stopping():
+            for child in tuple(waiting):
+                if child.process.poll() is not None:
+                    words = self._last_words(child.plan)
+                    raise StartFailed(f"{child.plan.name} failed to start: {words}")
+                if child.plan.ready_url is None or _answers(child.plan.ready_url):
+                    waiting.remove(child)
+                    on_ready(child.plan, time.monotonic() - began)
+            if waiting and time.monotonic() > began + within_seconds:
+                child = waiting[0]
                 raise StartFailed(
-                    f"{plan.name} was not ready within {within_seconds:.0f} s: "
-                    f"{self._last_words(plan)}"
+                    f"{child.plan.name} was not ready within {within_seconds:.0f} s: "
+                    f"{self._last_words(child.plan)}"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -144,7 +159,7 @@ def _message(lines: Sequence[str]) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        return urllib3.request("GET", url, timeout=2, retries=False).status == 200  # noqa: PLR2004
+        return urllib3.request("GET", url, timeout=2, retries=False).status < 500  # noqa: PLR2004
     except urllib3.exceptions.HTTPError:
         return False
 

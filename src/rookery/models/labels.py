@@ -14,18 +14,27 @@ def read_labels(directory: Path, card: ModelCard) -> tuple[str, ...]:
         ModelInvalid: the file cannot be read, is not UTF-8, or has too few or too many lines.
     """
     path = directory / card.labels
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ModelInvalid(f"{path} cannot be read as labels: {exc}") from exc
-    # Not splitlines(): a class name may hold a vertical tab or U+2028, a line break it is not.
-    labels = tuple(line.rstrip("\r") for line in text.rstrip("\r\n").split("\n"))
+    labels = parse_labels(path)
     if len(labels) != card.classes:
         raise ModelInvalid(
             f"{path} names {len(labels)} classes, the model has {card.classes}; "
             "write one line per class"
         )
     return labels
+
+
+def parse_labels(path: Path) -> tuple[str, ...]:
+    """Return the lines of the label file at *path*, however many.
+
+    Raises:
+        ModelInvalid: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ModelInvalid(f"{path} cannot be read as labels: {exc}") from exc
+    # Not splitlines(): a class name may hold a vertical tab or U+2028, a line break it is not.
+    return tuple(line.rstrip("\r") for line in text.rstrip("\r\n").split("\n"))
 
 
 def write_labels(path: Path, labels: Sequence[str]) -> None:

@@ -56,8 +56,12 @@ class Repository:
         Raises:
             ModelInvalid: a card cannot be used.
         """
+        return tuple(self.find(reference) for reference in self.references())
+
+    def references(self) -> tuple[str, ...]:
+        """Return NAME/VERSION of everything published, by name, oldest first; reads no card."""
         return tuple(
-            self._open(name, version) for name in self._names() for version in self._versions(name)
+            f"{name}/{version}" for name in self._names() for version in self._versions(name)
         )
 
     def publish(self, card: ModelCard, build: Callable[[Path], None]) -> ModelVersion:

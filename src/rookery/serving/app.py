@@ -31,7 +31,8 @@ def create_app(
 ) -> Flask:
     """Build the application of function *name*, which answers once *startup* has opened it."""
     app = Flask(name, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    # One more than the limit, so that a body without a declared length is seen to pass it.
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes + 1
     # werkzeug's own bound on a form is per field and far below a photograph.
     app.config["MAX_FORM_MEMORY_SIZE"] = max_body_bytes
     provider = DefaultJSONProvider(app)
@@ -49,7 +50,7 @@ def create_app(
 
     @app.post("/")
     def image_or_events() -> Response:
-        payload = read_payload(request)
+        payload = read_payload(request, max_bytes=max_body_bytes)
         service = startup.service()
         with service.gate.admit():
             if isinstance(payload, ImagePayload):

@@ -38,14 +38,14 @@ class Announcer:
             document = strict_json.parse(message.body, what=f"message {message.id}")
             events = announce(document)
         except EventInvalid as exc:
-            _log.error("message %s becomes a dead letter: %s", message.id, exc)  # noqa: TRY400
+            _log.error("message %s becomes a dead letter: %s", message.id, exc)
             self._bury(exc, message.body.encode("utf-8", "surrogatepass"))
             return
         for event in events:
             try:
                 self._sink.send(event)
             except DeliveryRejected as exc:
-                _log.error("message %s becomes a dead letter: %s", message.id, exc)  # noqa: TRY400
+                _log.error("message %s becomes a dead letter: %s", message.id, exc)
                 self._bury(exc, event)
             else:
                 self._tally.add(delivered=1)

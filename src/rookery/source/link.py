@@ -15,6 +15,12 @@ class Link:
         self._lock = threading.Lock()
         self._failures = 0
 
+    @property
+    def failures(self) -> int:
+        """How many failures there were in a row; 0 while it is up."""
+        with self._lock:
+            return self._failures
+
     def up(self) -> None:
         """Note a success."""
         with self._lock:
@@ -23,7 +29,7 @@ class Link:
             _log.info("%s is back after %d failure(s)", self._name, failures)
 
     def down(self, problem: object) -> int:
-        """Note a failure; return how many there were in a row."""
+        """Note a failure because of *problem*; return how many there were in a row."""
         with self._lock:
             self._failures += 1
             failures = self._failures

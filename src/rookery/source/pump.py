@@ -74,6 +74,11 @@ class Pump:
         self._posters.shutdown(wait=done, cancel_futures=True)
         _log.info("source stopped: %s", self.tally)
 
+    @property
+    def alive(self) -> bool:
+        """Whether every receiver still runs; one that ended has left its traceback on stderr."""
+        return all(thread.is_alive() for thread in self._receivers)
+
     def _receive(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -114,25 +119,24 @@ class Pump:
                     self._queue.postpone(message, delay)
         except QueueUnavailable as exc:
             self._queue_link.down(exc)
-        return self._sink_failures
+        return self._sink_link.failures
 
     def _deliver(self, message: Message) -> int | None:
         """Announce *message*; None when it is settled, else the seconds to postpone it."""
         try:
             self._announcer.announce(message)
         except SinkUnavailable as exc:
-            self._sink_failures = self._sink_link.down(exc)
+            self._sink_link.down(exc)
             self.tally.add(postponed=1)
             return round(self._backoff.ceiling(message.receives))
         except DeliveryRejected as exc:
-            _log.error(  # noqa: TRY400
+            _log.error(
                 "message %s stays in the queue, even its dead letter is refused: %s",
                 message.id,
                 exc,
             )
             self.tally.add(postponed=1)
             return _REFUSED_SECONDS
-        self._sink_failures = 0
         self._sink_link.up()
         return None
 

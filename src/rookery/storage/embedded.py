@@ -24,6 +24,7 @@ ACCOUNT: Final = "123456789012"
 _JSON: Final = "application/x-amz-json-1.0"
 # moto takes any name, and the region to act in from it.
 _ANYBODY: Final = f"AWS4-HMAC-SHA256 Credential=rookery/20260101/{REGION}/s3/aws4_request"
+_PROBES: Final = frozenset({"/health/liveness", "/health/readiness"})
 # Bodies of SQS requests are signed without a hash header, so verifying reads them.
 _SQS_BODY_BYTES: Final = 1024 * 1024
 
@@ -63,6 +64,19 @@ def application() -> "WSGIApplication":
     return serve
 
 
+def with_health(app: "WSGIApplication") -> "WSGIApplication":
+    """Answer probes in front of *app*: whoever is answered here is served, there is no warm-up."""
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # A bucket may be called health; whoever wants an object of it signs the request.
+        if environ["PATH_INFO"] not in _PROBES or "HTTP_AUTHORIZATION" in environ:
+            return app(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+        return [b"ok\n"]
+
+    return serve
+
+
 def with_credentials(app: "WSGIApplication", keys: KeyPair) -> "WSGIApplication":
     """Put a check of access key and signature in front of *app*; presigned URLs are refused."""
 
@@ -81,7 +95,7 @@ def with_credentials(app: "WSGIApplication", keys: KeyPair) -> "WSGIApplication"
     return serve
 
 
-def provision(app: "WSGIApplication", *, buckets: Sequence[str], queue: str | None) -> None:
+def provision(app: "WSGIApplication", *, buckets: Sequence[str], queue: str) -> None:
     """Create *buckets*, and *queue* with every bucket's object-created notifications in it.
 
     Speaks the public S3 and SQS API to *app* itself, before anybody listens, and leaves both warm:
@@ -110,8 +124,6 @@ def provision(app: "WSGIApplication", *, buckets: Sequence[str], queue: str | No
         call(f"bucket {bucket!r}", "PUT", f"/{bucket}")
         for method in ("PUT", "GET", "DELETE"):
             call(f"object in {bucket!r}", method, f"/{bucket}/.rookery-probe", body=b"probe")
-    if queue is None:
-        return
     call(
         f"queue {queue!r}",
         "POST",
@@ -144,7 +156,10 @@ def _notification(queue: str) -> str:
 
 
 def _is_sqs(environ: "WSGIEnvironment") -> bool:
-    return str(environ.get("HTTP_X_AMZ_TARGET", "")).startswith("AmazonSQS.")
+    # Older clients speak SQS's query protocol, which only the scope of the signature tells apart.
+    return "/sqs/aws4_request" in environ.get("HTTP_AUTHORIZATION", "") or environ.get(
+        "HTTP_X_AMZ_TARGET", ""
+    ).startswith("AmazonSQS.")
 
 
 def _signed_request(environ: "WSGIEnvironment") -> SignedRequest:

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from rookery.backends.savedmodel import import_tensorflow
 from rookery.errors import ModelInvalid, ModelNotFound
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import ModelCard
 from rookery.models.labels import write_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.zoo import efficientnet_lite0, resnet50
-from rookery.zoo.download import Checksum, Progress, fetch
-from rookery.zoo.export import SIGNATURE, export, quiet_tensorflow
+from rookery.zoo.download import Checksum, Progress, fetch, silent
+from rookery.zoo.export import SIGNATURE, export
 from rookery.zoo.imagenet import CLASSES, imagenet_labels
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def pull(  # noqa: PLR0913 - each is one choice of the command line
     *,
     weights: Weights = "published",
     file: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> tuple[ModelVersion, bool]:
     """Return the version of *name* with these weights, and whether it had to be made.
 
@@ -162,7 +163,7 @@ def _source(card: ModelCard, weights: Weights, file: Path | None) -> str:
 
 
 def _build(network: Network, weights: Path | None, directory: Path) -> None:
-    quiet_tensorflow()
+    import_tensorflow()  # before Keras does it, loudly
     model = network.build()
     if weights is not None:
         network.load_weights(model, weights)

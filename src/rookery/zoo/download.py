@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _CHUNK: Final = 1024 * 1024
 _ATTEMPTS: Final = 4
 _TIMEOUT: Final = urllib3.Timeout(connect=10, read=30)
+# Redirects are followed; everything else is retried here, where the part file is known.
+_RETRIES: Final = urllib3.Retry(total=None, connect=0, read=0, redirect=5, status=0, other=0)
 _OK: Final = 200
 _PARTIAL: Final = 206
 _RANGE_NOT_SATISFIABLE: Final = 416
@@ -52,7 +54,12 @@ class RemoteFile:
     max_bytes: int
 
 
-def fetch(remote: RemoteFile, folder: Path, progress: Progress = lambda done, total: None) -> Path:
+def silent(done: int, total: int | None) -> None:
+    """Show no progress."""
+    del done, total
+
+
+def fetch(remote: RemoteFile, folder: Path, progress: Progress = silent) -> Path:
     """Return the path of *remote* under *folder*, downloaded unless it is there already.
 
     What arrived before a connection broke is kept as `NAME.part` and continued, within this
@@ -160,10 +167,6 @@ def _pool(url: str) -> urllib3.PoolManager:
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy, timeout=_TIMEOUT, retries=_RETRIES)
     return urllib3.PoolManager(timeout=_TIMEOUT, retries=_RETRIES)
-
-
-# Redirects are followed; everything else is retried here, where the part file is known.
-_RETRIES: Final = urllib3.Retry(total=None, connect=0, read=0, redirect=5, status=0, other=0)
 
 
 def _length(path: Path) -> int:

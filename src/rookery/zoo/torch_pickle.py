@@ -7,7 +7,7 @@ can call anything; this reader resolves four names and refuses every other.
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from rookery.errors import ModelInvalid
 
-Tensor = NDArray[np.float32] | NDArray[np.int64]
+Tensor = NDArray[np.float32 | np.int64]
 
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _PROTOCOL: Final = 1001
 _MAX_BYTES: Final = 2 * 1024**3
 _MAX_DIMENSIONS: Final = 8
 _COUNT_BYTES: Final = 8
-_DTYPES: Final[dict[str, np.dtype[np.float32] | np.dtype[np.int64]]] = {
+_DTYPES: Final[dict[str, np.dtype[np.float32 | np.int64]]] = {
     "FloatStorage": np.dtype("<f4"),
     "LongStorage": np.dtype("<i8"),
 }
@@ -112,17 +112,12 @@ class _Restricted(pickle.Unpickler):
 
     def persistent_load(self, pid: object, /) -> _Storage:
         match pid:
-            case (
-                "storage",
-                "FloatStorage" | "LongStorage" as kind,
-                str(key),
-                str(),
-                int(count),
-                None,
+            case ("storage", str(kind), str(key), str(), int(count), None) if (
+                kind in _DTYPES and count >= 0
             ):
-                if count >= 0:
-                    return _Storage(kind, key, count)
-        _refuse(f"it refers to something that is no plain storage: {pid!r:.80}")
+                return _Storage(kind, key, count)
+            case _:
+                _refuse(f"it refers to something that is no plain storage: {pid!r:.80}")
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -188,10 +183,11 @@ def _read_storages(
 
 
 def _tensor(name: str, view: _View, numbers: Tensor) -> Tensor:
+    size = prod(view.shape, start=1)
     last = view.offset + sum(
-        (size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)
+        (length - 1) * stride for length, stride in zip(view.shape, view.strides, strict=True)
     )
-    if prod(view.shape) > numbers.size or (prod(view.shape) and last >= numbers.size):
+    if size > numbers.size or (size and last >= numbers.size):
         raise ModelInvalid(f"tensor {name} reaches outside its storage")
     return np.lib.stride_tricks.as_strided(
         numbers[view.offset :],

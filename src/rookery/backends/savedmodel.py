@@ -1,0 +1,114 @@
+"""Runs one signature of a SavedModel with TensorFlow, to serve it or to look at it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.backends.protocol import Signature, TensorSpec
+from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tensorflow.types.experimental import ConcreteFunction
+
+
+class SavedFunction:
+    """A loaded model. TensorFlow functions may run on many threads at once."""
+
+    def __init__(self, tf: ModuleType, loaded: object, function: "ConcreteFunction") -> None:
+        """Keep *loaded*: it owns the variables that *function* reads."""
+        self._tf = tf
+        self._loaded = loaded
+        self._function = function
+        _, inputs = function.structured_input_signature
+        self._signature = Signature(
+            inputs=tuple(_spec(name, spec) for name, spec in inputs.items()),
+            outputs=tuple(_spec(name, spec) for name, spec in function.structured_outputs.items()),
+        )
+
+    @property
+    def signature(self) -> Signature:
+        """The signature that was opened."""
+        return self._signature
+
+    def __call__(self, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """Run one batch of shape (instances, height, width, 3); return outputs by name.
+
+        Raises:
+            BackendFailed: TensorFlow raised an error.
+        """
+        try:
+            outputs = self._function(**{self._signature.inputs[0].name: self._tf.constant(batch)})
+        except (ValueError, TypeError, self._tf.errors.OpError) as exc:
+            raise BackendFailed(f"TensorFlow failed on {batch.shape}: {_first_line(exc)}") from exc
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def open_savedmodel(directory: Path, signature: str) -> SavedFunction:
+    """Load the SavedModel in *directory* and return its *signature*.
+
+    Raises:
+        BackendMissing: TensorFlow is not installed.
+        ModelInvalid: there is no SavedModel, it is damaged, or has no such signature.
+    """
+    tf = import_tensorflow()
+    if not (directory / "saved_model.pb").is_file():
+        raise ModelInvalid(f"{directory} holds no SavedModel: there is no saved_model.pb in it")
+    try:
+        loaded = tf.saved_model.load(str(directory))
+    # Loading has no error type of its own; this is what damaged files raise. AssertionError and
+    # IndexError come from graphs that do not hang together.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        RuntimeError,
+        tf.errors.OpError,
+    ) as exc:
+        raise ModelInvalid(f"TensorFlow cannot load {directory}: {_first_line(exc)}") from exc
+    function = loaded.signatures.get(signature)
+    if function is None:
+        there = ", ".join(sorted(loaded.signatures)) or "none"
+        raise ModelInvalid(
+            f"the SavedModel in {directory} has no signature {signature!r}; it has {there}"
+        )
+    return SavedFunction(tf, loaded, function)
+
+
+def import_tensorflow() -> ModuleType:
+    """Import TensorFlow, quietly unless the environment asks for its log.
+
+    Raises:
+        BackendMissing: it is not installed.
+    """
+    # Read by the C++ side while the library is loaded, so it must be set before, once.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow as tf  # noqa: PLC0415 - takes seconds
+    except ModuleNotFoundError as exc:
+        if exc.name != "tensorflow":
+            raise
+        raise BackendMissing(
+            'TensorFlow is not installed; run: pip install "tensorflow-cpu>=2.21,<2.22", '
+            "or choose ROOKERY_BACKEND=openvino"
+        ) from exc
+    module: ModuleType = tf
+    return module
+
+
+def _spec(name: str, spec: "tf.TensorSpec") -> TensorSpec:
+    shape = tuple(spec.shape) if spec.shape.rank is not None else ()
+    return TensorSpec(name, spec.dtype.name, shape)
+
+
+def _first_line(exc: Exception) -> str:
+    """TensorFlow's messages go on with graphs and tracebacks; their first line says it."""
+    return str(exc).strip().partition("\n")[0] or type(exc).__name__

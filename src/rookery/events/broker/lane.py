@@ -1,0 +1,78 @@
+"""A lane: the deliveries of one trigger in one state, handed to its workers one by one.
+
+The journal is the queue; a lane holds one page of it, offsets only, so that a hundred thousand
+pending events take no more memory than a hundred.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from rookery.events.broker.reading import Item
+
+PAGE: Final = 128
+
+
+class Lane:
+    """Hands out each due delivery to exactly one worker at a time."""
+
+    def __init__(self, fetch: Callable[[int], list[Item]]) -> None:
+        """Start empty; *fetch* asks the journal for up to so many deliveries, the first first."""
+        self._fetch = fetch
+        # Held while the journal is asked, so that a delivery that is settled meanwhile is still
+        # known to be taken. Never held by `wake`, which the journal's thread calls.
+        self._filling = threading.Lock()
+        self._page: deque[Item] = deque()
+        self._taken: set[int] = set()
+        self._exhausted_at = -1
+        self._changed = threading.Condition()
+        self._version = 0
+        self._stopped = False
+
+    def wake(self, count: int) -> None:
+        """Say that *count* more deliveries are due."""
+        with self._changed:
+            self._version += 1
+            self._changed.notify(count)
+
+    def stop(self) -> None:
+        """Make every `take` return None."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def take(self) -> Item | None:
+        """Wait for a delivery that is due and not taken; None when the lane is stopped.
+
+        Raises:
+            JournalUnavailable: the journal cannot be read.
+        """
+        while not self._stopped:
+            with self._filling:
+                version = self._version  # before the journal is asked: a wake meanwhile counts
+                if not self._page and self._exhausted_at != version:
+                    self._fill(version)
+                if self._page:
+                    item = self._page.popleft()
+                    self._taken.add(item.offset)
+                    return item
+            with self._changed:
+                if self._version == version and not self._stopped:
+                    self._changed.wait()
+        return None
+
+    def give_back(self, item: Item) -> None:
+        """Say that the journal knows what became of *item*."""
+        with self._filling:
+            self._taken.discard(item.offset)
+
+    def _fill(self, version: int) -> None:
+        limit = PAGE + len(self._taken)
+        items = self._fetch(limit)
+        self._page.extend(item for item in items if item.offset not in self._taken)
+        if len(items) < limit:
+            self._exhausted_at = version
+        if len(self._page) > 1:
+            with self._changed:
+                self._changed.notify(len(self._page) - 1)
