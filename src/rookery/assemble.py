@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from rookery.backends.registry import create_backend
 from rookery.delivery.protocol import Sink
 from rookery.delivery.sink import connect_sink
-from rookery.errors import FunctionInvalid
+from rookery.errors import FunctionInvalid, RookeryError
 from rookery.events.dedup import DedupWindow
 from rookery.function_folder import FunctionFolder
 from rookery.images.limits import ImageLimits
@@ -27,6 +27,7 @@ from rookery.serving.app import create_app
 from rookery.serving.gallery import Gallery
 from rookery.serving.gate import Gate
 from rookery.serving.metrics import FunctionMetrics
+from rookery.serving.reply import to_refusal
 from rookery.serving.server import Server, stopped_by_signals
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
@@ -62,7 +63,11 @@ class Function:
         with self._lock:
             if self._app is None:
                 configure_logs()
-                self._app, _, _ = self._assemble(Settings.read())
+                try:
+                    self._app, _, _ = self._assemble(Settings.read())
+                except RookeryError as error:
+                    _log.error("%s: %s", error.code, error)
+                    return to_refusal(error)
         return Response.from_app(self._app.wsgi_app, request.environ)
 
     def serve(self, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
@@ -100,21 +105,21 @@ class Function:
     def _assemble(self, settings: Settings) -> tuple[Flask, Startup[Service], FunctionMetrics]:
         metrics = FunctionMetrics()
         data_dir = settings.data_dir or self._folder / "data"
+        gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
         startup = Startup(
-            lambda: open_service(self.name, settings, data_dir, metrics),
+            lambda: open_service(self.name, settings, data_dir, gate, metrics),
             wait_seconds=settings.startup_seconds,
         )
-        app = create_app(self.name, startup, metrics, max_body_bytes=settings.max_body_bytes)
+        app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
         return app, startup, metrics
 
 
 @contextmanager
 def open_service(
-    name: str, settings: Settings, data_dir: Path, metrics: FunctionMetrics
+    name: str, settings: Settings, data_dir: Path, gate: Gate, metrics: FunctionMetrics
 ) -> Iterator[Service]:
     """Load, warm and connect function *name*; leaving closes what connecting opened."""
     started = perf_counter()
-    gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
     version = Repository(settings.home / "models").find(settings.model)
     backend = create_backend(settings.backend)
     warmed = warm(
@@ -126,7 +131,6 @@ def open_service(
         yield Service(
             classifier=warmed.classifier,
             gallery=Gallery(data_dir, settings.default_image),
-            gate=gate,
             metrics=metrics,
             subscriber=subscriber,
         )
@@ -139,7 +143,7 @@ def connect(
     """Open the connections of a warmed function: the object store and the sink."""
     with ExitStack() as connections:
         store = _connect_store(settings, connections) if settings.s3_enabled else None
-        sink = _connect_sink(settings)
+        sink = _connect_sink(settings, connections)
         yield Subscriber(
             Subscription(
                 source=f"/rookery/functions/{name}",
@@ -168,7 +172,14 @@ def load_function(folder: FunctionFolder) -> Function:
         raise FunctionInvalid(f"{folder.target} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as exc:
+        # Somebody else's code: whatever it raises, the operator needs to hear which file it was.
+        del sys.modules[name]
+        raise FunctionInvalid(
+            f"{folder.target} cannot be imported: {type(exc).__name__}: {exc}"
+        ) from exc
     function = getattr(module, "function", None)
     if not isinstance(function, Function):
         raise FunctionInvalid(
@@ -197,11 +208,13 @@ def _connect_store(settings: Settings, connections: ExitStack) -> ObjectStore:
     return store
 
 
-def _connect_sink(settings: Settings) -> Sink | None:
+def _connect_sink(settings: Settings, connections: ExitStack) -> Sink | None:
     if settings.sink is None:
         return None
-    return connect_sink(
+    sink = connect_sink(
         str(settings.sink),
         overrides=settings.ce_overrides,
         concurrency=settings.concurrency + settings.queue,
     )
+    connections.callback(sink.close)
+    return sink

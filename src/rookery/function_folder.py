@@ -73,7 +73,7 @@ def find_functions(root: Path, environ: Mapping[str, str]) -> tuple[FunctionFold
 def _read(folder: Path, environ: Mapping[str, str]) -> FunctionFolder:
     file = folder / "func.yaml"
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise FunctionInvalid(f"{file} cannot be read: {exc}") from exc
     if not isinstance(document, dict):
@@ -104,7 +104,7 @@ def _read(folder: Path, environ: Mapping[str, str]) -> FunctionFolder:
 def _envs(items: list[Mapping[str, object]], environ: Mapping[str, str]) -> list[tuple[str, str]]:
     resolved = []
     for item in items:
-        name, value = str(item.get("name", "")), str(item.get("value", ""))
+        name, value = _text(item.get("name")), _text(item.get("value"))
         reference = _FROM_ENVIRONMENT.fullmatch(value.strip())
         if reference:
             value = environ.get(reference[1], "")
@@ -113,6 +113,13 @@ def _envs(items: list[Mapping[str, object]], environ: Mapping[str, str]) -> list
         if name:
             resolved.append((name, value))
     return resolved
+
+
+def _text(value: object) -> str:
+    """Write a YAML scalar as an environment holds it; kn func leaves out what is null."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def _mapping(parent: Mapping[str, object], name: str, file: Path) -> Mapping[str, object]:

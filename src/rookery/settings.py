@@ -16,6 +16,7 @@ Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF"]
 Names = Annotated[tuple[str, ...], NoDecode]  # comma-separated in the environment
 
 MEBIBYTE: Final = 1024 * 1024
+DAY_SECONDS: Final = 86_400
 
 
 def _env(name: str) -> AliasChoices:
@@ -50,10 +51,12 @@ class Settings(BaseSettings):
     """Images decoded and inferred at the same time."""
     queue: int = Field(default=32, ge=0, le=4096, validation_alias=_env("ROOKERY_QUEUE"))
     """Requests that may wait for their turn; one more is answered 429."""
-    drain_seconds: float = Field(default=25, gt=0, validation_alias=_env("ROOKERY_DRAIN_SECONDS"))
+    drain_seconds: float = Field(
+        default=25, gt=0, le=DAY_SECONDS, validation_alias=_env("ROOKERY_DRAIN_SECONDS")
+    )
     """How long work in flight may take to finish after SIGTERM."""
     startup_seconds: float = Field(
-        default=60, ge=0, validation_alias=_env("ROOKERY_STARTUP_SECONDS")
+        default=60, ge=0, le=DAY_SECONDS, validation_alias=_env("ROOKERY_STARTUP_SECONDS")
     )
     """How long a request waits for a model that is still loading, before it is answered 503."""
     data_dir: Path | None = Field(default=None, validation_alias=_env("ROOKERY_DATA_DIR"))
@@ -69,7 +72,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=100_000_000, ge=1, validation_alias=_env("ROOKERY_MAX_PIXELS"))
     """The largest image, width times height."""
     formats: Annotated[tuple[Format, ...], NoDecode] = Field(
-        default=("JPEG", "PNG", "WEBP", "BMP", "GIF"), validation_alias=_env("ROOKERY_FORMATS")
+        default=("JPEG", "PNG", "WEBP", "BMP", "GIF"),
+        min_length=1,
+        validation_alias=_env("ROOKERY_FORMATS"),
     )
     """The image formats that are decoded; comma-separated."""
     max_records: int = Field(default=1000, ge=1, validation_alias=_env("ROOKERY_MAX_RECORDS"))
@@ -84,7 +89,9 @@ class Settings(BaseSettings):
         default="reject", validation_alias=_env("ROOKERY_ON_POISON")
     )
     """What a final failure answers: its 4xx, or 2xx after a dead-letter event was published."""
-    dedup_seconds: float = Field(default=900, ge=0, validation_alias=_env("ROOKERY_DEDUP_SECONDS"))
+    dedup_seconds: float = Field(
+        default=900, ge=0, le=7 * DAY_SECONDS, validation_alias=_env("ROOKERY_DEDUP_SECONDS")
+    )
     """How long a finished event is remembered; 0 turns the window off."""
     dedup_entries: int = Field(default=10_000, ge=1, validation_alias=_env("ROOKERY_DEDUP_ENTRIES"))
     """How many finished events are remembered."""
@@ -116,6 +123,13 @@ class Settings(BaseSettings):
     @classmethod
     def _uppercase(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("sink", "s3_endpoint_url")
+    @classmethod
+    def _without_password(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and (value.username or value.password):
+            raise ValueError("a user or password in the URL is not used; leave it out")
+        return value
 
     @classmethod
     def read(cls) -> Self:
@@ -155,5 +169,6 @@ def _errors(exc: ValidationError) -> list[tuple[str, str, object]]:
 
 def _problem(error: tuple[str, str, object]) -> str:
     name, message, value = error
-    shown = "" if "KEY" in name else f" (it is {value!r})"
+    # A URL may hold a password.
+    shown = "" if "KEY" in name or "@" in str(value) else f" (it is {value!r})"
     return f"{name}: {message}{shown}"

@@ -1,8 +1,13 @@
-"""What the event tests share: the contract's files, and strategies for legal values."""
+"""What the event tests share."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("no-deadline", deadline=None, max_examples=2000)
+settings.load_profile("no-deadline")
 
 CONTRACT = Path(__file__).parents[2] / "events"
 

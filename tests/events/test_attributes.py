@@ -28,8 +28,9 @@ def test_rfc_3339_timestamps_are_taken(time):
 @pytest.mark.parametrize(
     "time",
     [
-        "", "now", "2018-04-05", "2018-04-05T17:31:00", "2018-04-05 17:31:00Z", "2018-04-05T17:31Z",
-        "20180405T173100Z", "2018-W14-4T17:31:00Z", "2018-04-05T17:31:00,5Z", "2018-13-05T17:31:00Z",
+        "", "now", "2018-04-05", "2018-04-05T17:31:00", "2018-04-05 17:31:00Z",
+        "2018-04-05T17:31Z", "20180405T173100Z", "2018-W14-4T17:31:00Z",
+        "2018-04-05T17:31:00,5Z", "2018-13-05T17:31:00Z",
         "2018-04-31T17:31:00Z", "2018-04-05T24:01:00Z", "2018-04-05T17:31:61Z", "1522949460",
         "2018-04-05T17:31:00Z\n", "٢٠١٨-04-05T17:31:00Z", "2018-04-05T17:31:00+25:00",
     ],
@@ -41,7 +42,7 @@ def test_other_times_are_not(time):
 @pytest.mark.parametrize(
     ("extra", "problem"),
     [
-        ({"specversion": "0.3"}, "specversion must be 1.0; not '0.3'"),
+        ({"specversion": "0.3"}, "specversion must be 1.0, not '0.3'"),
         ({"specversion": None}, "specversion must be 1.0; it is missing"),
         ({"id": None}, "id is missing"),
         ({"id": ""}, "id must not be empty"),

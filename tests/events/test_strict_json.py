@@ -43,8 +43,9 @@ def test_text_and_bytes_of_json_are_read_alike(value, ascii_only):
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"nonsense", b"NaN", b"[Infinity]", b"[-Infinity]", b"1e999", b'{"a":1} x',
-        b"\xff\xfe", '{"a":1}'.encode("utf-16"), b'"unterminated', b'"\\', b"\xed\xa0\x80", b"1" * 5000,
+        b"", b"{", b"nonsense", b"1" * 5000,
+        b"NaN", b"[Infinity]", b"[-Infinity]", b"1e999", b'{"a":1} x',
+        b"\xff\xfe", '{"a":1}'.encode("utf-16"), b'"unterminated', b'"\\', b"\xed\xa0\x80",
     ],
 )  # fmt: skip
 def test_what_is_no_json_is_refused(text):

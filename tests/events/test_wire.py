@@ -1,3 +1,4 @@
+import base64
 import json
 from dataclasses import replace
 
@@ -119,11 +120,7 @@ def test_batched_mode_brings_back_the_same_events(batch):
         (b"1e999", {"data_base64": "MWU5OTk="}),
         (
             b"[" * 101 + b"]" * 101,
-            {
-                "data_base64": pytest.importorskip("base64")
-                .b64encode(b"[" * 101 + b"]" * 101)
-                .decode()
-            },
+            {"data_base64": base64.b64encode(b"[" * 101 + b"]" * 101).decode()},
         ),
     ],
 )
@@ -222,7 +219,7 @@ def test_the_content_type_header_alone_says_what_the_data_is():
 
 def test_missing_attributes_are_all_named():
     with pytest.raises(
-        EventInvalid, match="specversion must be 1.0; it is missing; source is missing"
+        EventInvalid, match=r"specversion must be 1\.0; it is missing; source is missing"
     ):
         from_http({"ce-id": "1", "ce-type": "t"}, b"")
 

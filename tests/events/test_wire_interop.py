@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from cloudevents.conversion import to_binary as sdk_to_binary
+from cloudevents.conversion import to_structured as sdk_to_structured
 from cloudevents.http import CloudEvent as SdkEvent
 from cloudevents.http import from_http as sdk_from_http
-from cloudevents.http import to_binary as sdk_to_binary
-from cloudevents.http import to_structured as sdk_to_structured
 
 from rookery.events.wire import CloudEvent, from_http, to_binary, to_structured
 
@@ -67,8 +67,8 @@ def test_the_sdk_reads_bytes_that_we_write(write):
 @pytest.mark.parametrize("write", [sdk_to_binary, sdk_to_structured])
 def test_we_read_an_event_without_data(write):
     headers, body = write(SdkEvent({"source": "/s", "type": "t"}, None))
-    (read,) = from_http(headers, body)
-    assert read.data in {b"", b"null"}
+    (read,) = from_http(headers, body or b"")
+    assert read.data == b""
 
 
 def bytes_of(data):

@@ -1,6 +1,7 @@
 """`rookery models`: list, pull, import and export models."""
 
 import json
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -244,7 +245,7 @@ def _progress(label: str) -> "Iterator[Progress]":
     """Yield a callback that draws a line on a terminal, and nothing in a log file."""
     from rookery.zoo.download import silent
 
-    if not click.get_text_stream("stderr").isatty():
+    if not sys.stderr.isatty():
         yield silent
         return
 

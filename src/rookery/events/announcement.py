@@ -4,6 +4,7 @@ Follows the CloudEvents adapter for S3 (cloudevents/spec, adapters/aws-s3.md).
 """
 
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote_plus
 
 from rookery.events import strict_json
@@ -17,7 +18,7 @@ from rookery.events.object_created import (
 )
 from rookery.events.wire import CloudEvent
 
-TYPE_PREFIX = "com.amazonaws.s3."
+TYPE_PREFIX: Final = "com.amazonaws.s3."
 
 
 def announce(document: object, *, max_records: int | None = None) -> tuple[CloudEvent, ...]:

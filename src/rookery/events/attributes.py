@@ -53,8 +53,8 @@ def validate(attributes: Mapping[str, object]) -> tuple[dict[str, str], list[str
     problems.extend(f"{name} is missing" for name in REQUIRED if attributes.get(name) is None)
     if values.pop("specversion", None) != "1.0":
         found = attributes.get("specversion")
-        said = "it is missing" if found is None else f"not {shown(found)}"
-        problems.insert(0, f"specversion must be 1.0; {said}")
+        said = "; it is missing" if found is None else f", not {shown(found)}"
+        problems.insert(0, f"specversion must be 1.0{said}")
     if len(problems) > _PROBLEMS_SHOWN:
         more = len(problems) - _PROBLEMS_SHOWN
         problems = [*problems[:_PROBLEMS_SHOWN], f"and {more} more"]

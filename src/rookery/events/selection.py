@@ -1,12 +1,13 @@
 """Which of the announced objects this function takes."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from rookery.errors import EventForbidden, EventInvalid
 from rookery.events.attributes import shown
 from rookery.events.object_created import ObjectCreated
 
-MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES: Final = 1024
 """The longest object key S3 allows, in UTF-8."""
 
 

@@ -1,6 +1,5 @@
 """What a file is, told from its first bytes: so that a refusal can name the format."""
 
-import struct
 from typing import Final
 
 # (bytes, where they stand, name); the first match wins. The names of formats that Pillow decodes
@@ -42,23 +41,4 @@ def sniff(data: bytes) -> str | None:
     for magic, offset, name in _SIGNATURES:
         if data.startswith(magic, offset) and (name != "WEBP" or data.startswith(b"RIFF")):
             return name
-    return None
-
-
-def webp_size(data: bytes) -> tuple[int, int] | None:
-    """Return the canvas (width, height) a WebP header declares, or None where it is damaged.
-
-    Needed because libwebp's animation decoder allocates the canvas when it is created, before
-    anybody can ask it for the size. RFC 9649, sections 2.5 to 2.7.
-    """
-    kind, header = data[12:16], data[:30]
-    if kind == b"VP8 " and len(header) == 30:  # noqa: PLR2004 - the length just sliced
-        width, height = struct.unpack_from("<HH", header, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    if kind == b"VP8L" and len(header) >= 25:  # noqa: PLR2004 - the field ends there
-        (bits,) = struct.unpack_from("<I", header, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b"VP8X" and len(header) == 30:  # noqa: PLR2004 - the length just sliced
-        width = int.from_bytes(header[24:27], "little") + 1
-        return width, int.from_bytes(header[27:30], "little") + 1
     return None

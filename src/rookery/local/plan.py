@@ -107,7 +107,8 @@ def plan(
             ProcessPlan(
                 function.name,
                 _rookery("serve", f"{function.path}/", f"--host={HOST}", f"--port={port}"),
-                {**function.envs, **home_env, **s3_env, "K_SINK": broker_url},
+                # `serve` reads func.yaml itself, below the environment; here it would be above.
+                {**home_env, **s3_env, "K_SINK": broker_url},
                 f"{urls[function.name]}/health/readiness",
             )
             for function, port in zip(functions, ports.functions, strict=True)

@@ -1,16 +1,24 @@
 """Result events as lines for a terminal."""
 
 import json
+import re
 from collections.abc import Mapping
+from typing import Final
 
 import click
 
+from rookery.errors import EventInvalid
 from rookery.events.result import COMPLETED, DEADLETTER, FAILED
 from rookery.events.wire import CloudEvent, to_document
+
+# What a stranger wrote must not steer the terminal it is shown on.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def line_of(event: CloudEvent) -> str | None:
     """Return one colored line for a result event, or None for any other event."""
+    if event.type not in {COMPLETED, FAILED, DEADLETTER}:
+        return None
     data = _data(event)
     subject = event.subject or event.id
     if event.type == COMPLETED:
@@ -19,12 +27,10 @@ def line_of(event: CloudEvent) -> str | None:
             f"{click.style('✓', fg='green')} {subject}  "
             f"{click.style(best, bold=True)}  {click.style(f'{milliseconds:.0f} ms', dim=True)}"
         )
-    if event.type in {FAILED, DEADLETTER}:
-        error = data.get("error")
-        error = error if isinstance(error, dict) else {}
-        said = f"{error.get('code')}: {error.get('message')}"
-        return f"{click.style('✗', fg='red')} {subject}  {click.style(said, fg='red')}"
-    return None
+    error = data.get("error")
+    error = error if isinstance(error, dict) else {}
+    said = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", f"{error.get('code')}: {error.get('message')}")
+    return f"{click.style('✗', fg='red')} {subject}  {click.style(said, fg='red')}"
 
 
 def json_of(event: CloudEvent, *, indent: int | None = None) -> str:
@@ -33,14 +39,20 @@ def json_of(event: CloudEvent, *, indent: int | None = None) -> str:
 
 
 def _data(event: CloudEvent) -> Mapping[str, object]:
-    data = event.json() if event.data else {}
+    try:
+        data = event.json()
+    except EventInvalid:
+        return {}
     return data if isinstance(data, dict) else {}
 
 
 def _best(data: Mapping[str, object]) -> str:
     predictions = data.get("predictions")
     best = predictions[0] if isinstance(predictions, list) and predictions else {}
-    return f"{best.get('label', '?')} {best.get('probability', 0):.0%}"
+    best = best if isinstance(best, dict) else {}
+    probability = best.get("probability")
+    shown = f"{probability:.0%}" if isinstance(probability, (int, float)) else "?"
+    return f"{_CONTROL.sub('?', str(best.get('label', '?')))} {shown}"
 
 
 def _number(data: Mapping[str, object], section: str, name: str) -> float:

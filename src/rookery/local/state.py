@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rookery.errors import Misconfigured
 
@@ -27,7 +27,7 @@ def write_state(home: Path, state: LocalState) -> None:
     """Announce *state*, whole or not at all."""
     home.mkdir(parents=True, exist_ok=True)
     incoming = home / f".{_FILE}.{state.pid}"
-    incoming.write_text(json.dumps(asdict(state), indent=2))
+    incoming.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
     incoming.replace(home / _FILE)
 
 
@@ -44,13 +44,18 @@ def read_state(home: Path) -> LocalState | None:
     """
     file = home / _FILE
     try:
-        document = json.loads(file.read_text())
-        state = LocalState(**document)
+        state = _state(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as exc:
+    except (OSError, ValueError, TypeError, KeyError) as exc:
         raise Misconfigured(f"{file} cannot be used: {exc}; remove it") from exc
     return state if _alive(state.pid) else None
+
+
+def _state(document: dict[str, Any]) -> LocalState:
+    if not isinstance(document["pid"], int) or document["pid"] <= 0:
+        raise ValueError(f"pid is {document['pid']!r}")
+    return LocalState(**document)
 
 
 def _alive(pid: int) -> bool:

@@ -33,6 +33,7 @@ class StartFailed(RookeryError):
 class _Child:
     plan: ProcessPlan
     process: subprocess.Popen[bytes]
+    log_start: int
     started: float
     restarts: int = 0
     restart_at: float | None = None
@@ -71,12 +72,14 @@ class Supervisor:
             StartFailed: one ended or was not ready in time; the message holds its last words.
         """
         began = time.monotonic()
-        waiting = [_Child(plan, self._spawn(plan), began) for plan in plans]
-        self._children.extend(waiting)
+        # One by one into the list that `stop` ends: a later one may fail to be made.
+        for plan in plans:
+            self._children.append(_Child(plan, *self._spawn(plan), began))
+        waiting = self._children[-len(plans) :] if plans else []
         while waiting and not stopping():
             for child in tuple(waiting):
                 if child.process.poll() is not None:
-                    words = self._last_words(child.plan)
+                    words = self._last_words(child)
                     raise StartFailed(f"{child.plan.name} failed to start: {words}")
                 if child.plan.ready_url is None or _answers(child.plan.ready_url):
                     waiting.remove(child)
@@ -85,7 +88,7 @@ class Supervisor:
                 child = waiting[0]
                 raise StartFailed(
                     f"{child.plan.name} was not ready within {within_seconds:.0f} s: "
-                    f"{self._last_words(child.plan)}"
+                    f"{self._last_words(child)}"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -105,8 +108,12 @@ class Supervisor:
                     child.plan.name, child.process.returncode, pause, self._log_file(child.plan),
                 )  # fmt: skip
             elif now >= child.restart_at:
-                child.process, child.started = self._spawn(child.plan), now
                 child.restarts, child.restart_at = child.restarts + 1, None
+                try:
+                    child.process, child.log_start = self._spawn(child.plan)
+                except StartFailed as exc:
+                    _log.warning("%s", exc)  # a full process table, for one, is not for ever
+                child.started = now
 
     def stop(self) -> None:
         """End every process, the last started first, and wait for each."""
@@ -125,26 +132,41 @@ class Supervisor:
         """Return the process id of every process by name."""
         return {child.plan.name: child.process.pid for child in self._children}
 
-    def _spawn(self, plan: ProcessPlan) -> subprocess.Popen[bytes]:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        with self._log_file(plan).open("ab") as log:
-            # A session of its own, so that Ctrl-C reaches us alone and we end things in order.
-            return subprocess.Popen(  # noqa: S603 - our own command line
-                plan.command,
-                env={**os.environ, **plan.env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no Python locks
-            )
+    def _spawn(self, plan: ProcessPlan) -> tuple[subprocess.Popen[bytes], int]:
+        """Start a process; return it, and where in its log file what it says begins."""
+        prctl = ctypes.CDLL(None).prctl  # found before the fork: looking it up takes locks
+
+        def die_with_parent() -> None:
+            # The kernel ends this process when `rookery up` is killed: no orphans, no held ports.
+            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            with self._log_file(plan).open("ab") as log:
+                start = log.tell()
+                # A session of its own, so that Ctrl-C reaches us alone and we end things in order.
+                process = subprocess.Popen(  # noqa: S603 - our own command line
+                    plan.command,
+                    env={**os.environ, **plan.env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no Python locks
+                )
+        except (OSError, subprocess.SubprocessError) as exc:
+            raise StartFailed(f"{plan.name} cannot be started: {exc}") from exc
+        return process, start
 
     def _log_file(self, plan: ProcessPlan) -> Path:
         return self.logs / f"{plan.name}.log"
 
-    def _last_words(self, plan: ProcessPlan) -> str:
-        file = self._log_file(plan)
-        lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
+    def _last_words(self, child: _Child) -> str:
+        file = self._log_file(child.plan)
+        with file.open("rb") as log:
+            log.seek(child.log_start)  # what an earlier run said is not why this one ended
+            text = log.read().decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
         said = _message(lines) or "it said nothing"
         return f"{said}\n(the whole log: {file})"
 
@@ -162,8 +184,3 @@ def _answers(url: str) -> bool:
         return urllib3.request("GET", url, timeout=2, retries=False).status < 500  # noqa: PLR2004
     except urllib3.exceptions.HTTPError:
         return False
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when `rookery up` is killed: no orphans, no held ports."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

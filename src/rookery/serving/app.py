@@ -10,14 +10,15 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from rookery.errors import BodyTooLarge, RookeryError
 from rookery.models.classification import to_document
+from rookery.serving.gate import Gate
 from rookery.serving.health import health_routes
 from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.openapi import openapi_document
 from rookery.serving.payload import ImagePayload, read_payload
-from rookery.serving.reply import to_response
+from rookery.serving.reply import to_refusal, to_response
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
-from rookery.serving.status import body_of, headers_of, status_of
+from rookery.serving.status import status_of
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +26,15 @@ _log = logging.getLogger(__name__)
 def create_app(
     name: str,
     startup: Startup[Service],
+    gate: Gate,
     metrics: FunctionMetrics,
     *,
     max_body_bytes: int,
 ) -> Flask:
-    """Build the application of function *name*, which answers once *startup* has opened it."""
+    """Build the application of function *name*, which answers once *startup* has opened it.
+
+    *gate* admits requests before they wait for *startup*, so that probes find a thread.
+    """
     app = Flask(name, static_folder=None)
     # One more than the limit, so that a body without a declared length is seen to pass it.
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes + 1
@@ -43,16 +48,16 @@ def create_app(
 
     @app.get("/")
     def named_image() -> Response:
-        service = startup.service()
-        with service.gate.admit():
+        with gate.admit():
+            service = startup.service()
             _, data = service.gallery.read(request.args.get("imageName"))
             return jsonify(to_document(service.classify(data)))
 
     @app.post("/")
     def image_or_events() -> Response:
-        payload = read_payload(request, max_bytes=max_body_bytes)
-        service = startup.service()
-        with service.gate.admit():
+        with gate.admit():
+            payload = read_payload(request, max_bytes=max_body_bytes)
+            service = startup.service()
             if isinstance(payload, ImagePayload):
                 return jsonify(to_document(service.classify(payload.data)))
             return to_response(service.subscriber.handle(payload.headers, payload.body))
@@ -91,10 +96,7 @@ def _answer_errors(app: Flask, metrics: FunctionMetrics, max_body_bytes: int) ->
         metrics.count_error(error.code)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.warning("%s: %s", error.code, error)
-        response = jsonify(body_of(error))
-        response.status_code = status
-        response.headers.update(headers_of(error))
-        return response
+        return to_refusal(error)
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify
 
 from rookery.errors import RookeryError
 from rookery.serving.startup import Startup
+from rookery.serving.status import body_of
 
 LIVENESS: Final = ("/health/liveness", "/v2/health/live", "/livez", "/healthz")
 READINESS: Final = ("/health/readiness", "/v2/health/ready", "/readyz")
@@ -28,7 +29,7 @@ def health_routes(startup: Startup[object]) -> Blueprint:
         state = startup.state
         body: dict[str, object] = {"ready": state == "ready", "state": state}
         if isinstance(startup.error, RookeryError):
-            body |= {"error": startup.error.code, "message": str(startup.error)}
+            body |= body_of(startup.error)
         status = HTTPStatus.OK if state == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
         return jsonify(body), status
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from rookery.errors import BodyTooLarge, RequestInvalid, UnsupportedMedia
 from rookery.events.wire import is_event
@@ -41,7 +42,7 @@ def read_payload(request: Request, *, max_bytes: int) -> ImagePayload | EventPay
     if is_event(headers) or media_type == "application/json":
         return EventPayload(headers, _body(request, max_bytes))
     if media_type == "multipart/form-data":
-        return ImagePayload(_only_file(request))
+        return ImagePayload(_only_file(request, max_bytes))
     if media_type.startswith("image/") or media_type in _RAW:
         return ImagePayload(_body(request, max_bytes))
     raise UnsupportedMedia(
@@ -58,8 +59,16 @@ def _body(request: Request, max_bytes: int) -> bytes:
     return body
 
 
-def _only_file(request: Request) -> bytes:
-    files = [file for _, file in request.files.items(multi=True)]
+def _only_file(request: Request, max_bytes: int) -> bytes:
+    try:
+        files = [file for _, file in request.files.items(multi=True)]
+    except RequestEntityTooLarge as exc:
+        # Raised for the body's length, and as well for more than a thousand parts.
+        if request.content_length is None or request.content_length > max_bytes:
+            raise
+        raise RequestInvalid(
+            "the form has too many parts; send one file, as -F image=@photo.jpg"
+        ) from exc
     if len(files) != 1:
         raise RequestInvalid(
             f"the form has {len(files)} files, one is needed; send it as -F image=@photo.jpg"

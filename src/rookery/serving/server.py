@@ -9,18 +9,19 @@ import json
 import logging
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from rookery.errors import BodyTooLarge, PortTaken
+from rookery.serving.status import bounded_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -32,8 +33,21 @@ def _ignore(*_: object) -> None:
     """Do nothing: the default of every callback."""
 
 
-_LINGER_SECONDS: Final = 2.0
+# How long a refused client may go on sending, altogether and without sending anything.
+_LINGER_SECONDS: Final = 30.0
+_LINGER_IDLE_SECONDS: Final = 2.0
+_LINGER_BYTES: Final = 256 * 1024
 _IDLE_SECONDS: Final = 75
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """A request whose answer, during a drain, tells the client to open another connection."""
+
+    def build_response_header(self) -> bytes:
+        if self.channel.server.draining:
+            self.set_close_on_finish()
+        header: bytes = super().build_response_header()
+        return header
 
 
 class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
@@ -41,19 +55,24 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error, limit = self.request.error, self.channel.server.adj.max_request_body_size - 1
-        if error.code == 413:  # noqa: PLR2004
+        status, reason = error.code, error.reason
+        code, message = "RequestInvalid", f"{reason}: {error.body}"
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             length = self.request.content_length or None
             code, message = "BodyTooLarge", str(BodyTooLarge(limit, length=length))
-        else:
-            code, message = "RequestInvalid", f"{error.reason}: {error.body}"
-        body = json.dumps({"error": code, "message": message}).encode()
-        self.status = f"{error.code} {error.reason}"
+        elif status == HTTPStatus.NOT_IMPLEMENTED:
+            # A transfer coding we do not know: final, while brokers retry every 5xx.
+            status, reason = HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST.phrase
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            code = "Unexpected"
+        body = json.dumps(bounded_body(code, message)).encode()
+        self.status = f"{int(status)} {reason}"
         self.response_headers.append(("Content-Type", "application/json"))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
         self.channel.refused = True
-        self.channel.server.on_refused(code, error.code)
+        self.channel.server.on_refused(code, int(status))
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -62,15 +81,25 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     Closing with unread bytes in the socket resets it, and the client loses the answer.
     """
 
+    task_class = _Task
     error_task_class = _JsonErrorTask
     refused: bool = False
     close_when_flushed: bool
     _linger_until: float | None = None
+    _heard: float = 0.0
+
+    def send_continue(self) -> None:
+        # waitress would ask for the body of a request that it has just refused.
+        if self.request.error is None:
+            super().send_continue()
+        else:
+            self.request.expect_continue = False
 
     def readable(self) -> bool:
         if self._linger_until is None:
             return bool(super().readable())
-        if time.monotonic() > self._linger_until:
+        now = time.monotonic()
+        if now > self._linger_until or now > self._heard + _LINGER_IDLE_SECONDS:
             self.handle_close()
             return False
         return True
@@ -78,7 +107,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def handle_read(self) -> None:
         if self._linger_until is None:
             super().handle_read()
-        elif not self.recv(self.adj.recv_bytes):
+        elif self.recv(_LINGER_BYTES):
+            self._heard = time.monotonic()
+        elif self.connected:
             self.handle_close()
 
     def handle_write(self) -> None:
@@ -86,8 +117,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self._flush_exception(self._flush_some)
             if not self.total_outbufs_len and self.connected:
                 self.close_when_flushed = False
-                self._linger_until = time.monotonic() + _LINGER_SECONDS
-                self.socket.shutdown(socket.SHUT_WR)
+                self._heard = time.monotonic()
+                self._linger_until = self._heard + _LINGER_SECONDS
+                with suppress(OSError):  # the client has gone, which the next read will tell
+                    self.socket.shutdown(socket.SHUT_WR)
             return
         super().handle_write()
 
@@ -113,7 +146,7 @@ class Server:
     ) -> None:
         """Bind *host*:*port*; the arguments are those of `serve`."""
         self._drain_seconds = drain_seconds
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event: its lock is not for signal handlers
         listener = _bind(host, port)
         self.url = _url(host, listener)
         self._server = create_server(
@@ -129,15 +162,17 @@ class Server:
         )
         self._server.channel_class = _Channel
         self._server.on_refused = on_refused
+        self._server.draining = False
         # waitress warns whenever a request waits for a thread; the gate in front of the model
         # is what bounds and reports waiting.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
     def run(self, on_drain: Callable[[], None] = _ignore) -> None:
         """Serve until `stop`, then finish what is in flight within the drain time."""
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._turn(1.0)
         on_drain()
+        self._server.draining = True
         self._turn(0)  # accept what the kernel has already queued for us
         wasyncore.dispatcher.close(self._server)
         deadline = time.monotonic() + self._drain_seconds
@@ -151,7 +186,7 @@ class Server:
 
     def stop(self) -> None:
         """Ask `run` to drain and return; callable from any thread or signal handler."""
-        self._stopping.set()
+        self._stopping = True
         self._server.pull_trigger()
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from rookery.models.classification import Classification
 from rookery.pipeline import Classifier
 from rookery.serving.gallery import Gallery
-from rookery.serving.gate import Gate
 from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.subscriber import Subscriber
 
@@ -16,7 +15,6 @@ class Service:
 
     classifier: Classifier
     gallery: Gallery
-    gate: Gate
     metrics: FunctionMetrics
     subscriber: Subscriber
 

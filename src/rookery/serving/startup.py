@@ -71,7 +71,8 @@ class Startup(Generic[ServiceT_co]):
             return self._service
         if self._error is not None:
             if isinstance(self._error, RookeryError):
-                raise self._error
+                # One error is raised to many: without this its traceback would grow with each.
+                raise self._error.with_traceback(None)
             raise ModelLoading(
                 f"the function failed to start: {self._error}", retry_after=30
             ) from self._error

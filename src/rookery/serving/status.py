@@ -5,6 +5,7 @@ goes to the dead-letter sink (knative/specs, eventing data plane). So what is fi
 404 or 501, and what may succeed later is 429 or 5xx.
 """
 
+import json
 import math
 from http import HTTPStatus
 from typing import Final
@@ -15,6 +16,7 @@ from rookery.errors import (
     DeliveryRejected,
     EventForbidden,
     EventInvalid,
+    EventTooLarge,
     FormatNotAllowed,
     ObjectGone,
     Overloaded,
@@ -32,6 +34,7 @@ STATUS_TABLE: Final[tuple[tuple[type[RookeryError], HTTPStatus], ...]] = (
     (EventForbidden, HTTPStatus.FORBIDDEN),
     (ObjectGone, HTTPStatus.GONE),
     (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnsupportedMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (FormatNotAllowed, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (DeliveryRejected, HTTPStatus.FAILED_DEPENDENCY),
@@ -53,10 +56,17 @@ def status_of(error: RookeryError) -> HTTPStatus:
 
 def body_of(error: RookeryError) -> dict[str, str]:
     """Return the JSON error body, short enough to reach a dead letter whole."""
-    message = str(error)
-    while len(message.encode()) > BODY_LIMIT // 2:
-        message = message[: len(message) * 3 // 4].rstrip() + "…"
-    return {"error": error.code, "message": message}
+    return bounded_body(error.code, str(error))
+
+
+def bounded_body(code: str, message: str) -> dict[str, str]:
+    """Return the JSON error body for *code*, *message* cut so that all of it fits BODY_LIMIT."""
+    body = {"error": code, "message": message}
+    # Measured as it is sent: one character becomes up to twelve bytes of JSON.
+    while len(json.dumps(body)) >= BODY_LIMIT:
+        message = message[: len(message) * 3 // 4].rstrip()
+        body["message"] = message + "…"
+    return body
 
 
 def headers_of(error: RookeryError) -> dict[str, str]:

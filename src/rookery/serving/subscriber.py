@@ -77,36 +77,42 @@ class Subscriber:
         """
         events: tuple[CloudEvent, ...] = ()
         try:
-            events = from_http(headers, body) if is_event(headers) else ()
-            announcements = self._read(events, body)
+            if is_event(headers):
+                events = from_http(headers, body, max_events=self._subscription.max_records)
+                announced = self._announced(events)
+            else:
+                announced = self._notified(body)
+            announcements = self._select(announced)
             self._check_reply(headers, announcements)
             results = self._results(announcements)
+            if self._sink is None or (len(results) == 1 and _wants_reply(headers)):
+                return results
+            for result in results:
+                self._sink.send(result)
         except Rejected as error:
             if self._subscription.on_poison == "reject":
                 raise
             self._acknowledge_poison(error, events[0] if len(events) == 1 else body)
-            return ()
-        if self._sink is None or (len(results) == 1 and _wants_reply(headers)):
-            return results
-        for result in results:
-            self._sink.send(result)
         return ()
 
-    def _read(self, events: tuple[CloudEvent, ...], body: bytes) -> list[Announcement]:
-        """Return what is announced and selected; without *events*, *body* is a notification."""
+    def _announced(self, events: tuple[CloudEvent, ...]) -> list[Announcement]:
         limit = self._subscription.max_records
-        announced: list[Announcement] = (
-            [
-                (event, obj)
-                for event in events
-                for obj in object_created.from_event(event, max_records=limit)
-            ]
-            if events
-            else [
-                (None, obj)
-                for obj in object_created.from_document(strict_json.parse(body), max_records=limit)
-            ]
-        )
+        return [
+            (event, obj)
+            for event in events
+            for obj in object_created.from_event(event, max_records=limit)
+        ]
+
+    def _notified(self, body: bytes) -> list[Announcement]:
+        limit = self._subscription.max_records
+        notification = strict_json.parse(body)
+        return [
+            (None, obj) for obj in object_created.from_document(notification, max_records=limit)
+        ]
+
+    def _select(self, announced: list[Announcement]) -> list[Announcement]:
+        """Return what this function serves of what is announced."""
+        limit = self._subscription.max_records
         if len(announced) > limit:
             raise EventInvalid(
                 f"{len(announced):,} records in one request, the limit is {limit:,}; "
@@ -159,6 +165,7 @@ class Subscriber:
                 )
                 _log.warning("%s/%s: %s: %s", obj.bucket, obj.key, error.code, error)
                 if not alone:
+                    self._metrics.count_error(error.code)
                     results.append(failure)
                     continue
                 if self._sink is not None and self._subscription.on_poison == "reject":
@@ -168,7 +175,7 @@ class Subscriber:
 
     def _result(self, cause: CloudEvent | None, obj: ObjectCreated) -> CloudEvent:
         store = self._store
-        assert store is not None  # noqa: S101 - _read has refused the events of a function without one
+        assert store is not None  # noqa: S101 - _select has refused the events of a function without one
         result, repeated = self._window.run(
             object_identity(obj),
             lambda: recognize(
@@ -201,7 +208,8 @@ class Subscriber:
 
 def _wants_reply(headers: Mapping[str, str]) -> bool:
     """Whether the sender is a broker that takes a reply (Knative data plane, `Prefer: reply`)."""
-    return "reply" in _names(headers).get("prefer", "").lower()
+    preferences = _names(headers).get("prefer", "").split(",")
+    return any(one.partition(";")[0].strip().lower() == "reply" for one in preferences)
 
 
 def _names(headers: Mapping[str, str]) -> dict[str, str]:

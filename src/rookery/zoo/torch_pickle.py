@@ -112,12 +112,12 @@ class _Restricted(pickle.Unpickler):
 
     def persistent_load(self, pid: object, /) -> _Storage:
         match pid:
-            case ("storage", str(kind), str(key), str(), int(count), None) if (
-                kind in _DTYPES and count >= 0
-            ):
-                return _Storage(kind, key, count)
+            case ("storage", str(kind), str(key), str(), int(count), None) if kind in _DTYPES:
+                if count >= 0:
+                    return _Storage(kind, key, count)
             case _:
-                _refuse(f"it refers to something that is no plain storage: {pid!r:.80}")
+                pass
+        return _refuse(f"it refers to something that is no plain storage: {pid!r:.80}")
 
 
 def _refuse(reason: str) -> NoReturn:

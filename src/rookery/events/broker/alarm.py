@@ -19,6 +19,7 @@ class Alarm(Generic[K]):
         """Start the thread.
 
         Args:
+            now: the time, as it is given to `set`.
             ring: called with a key and the time it is now; returns the key's next time after
                 that, or None.
         """

@@ -6,6 +6,9 @@ from typing import Final, Literal
 
 Policy = Literal["linear", "exponential"]
 
+LINEAR: Final = "linear"
+EXPONENTIAL: Final = "exponential"
+
 _NUMBER: Final = r"(\d+(?:[.,]\d+)?)"
 _DURATION: Final = re.compile(
     rf"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
@@ -26,7 +29,7 @@ class Backoff:
         retry_after_maximum: a Retry-After longer than this is cut to it; 0 ignores the header.
     """
 
-    policy: Policy = "exponential"
+    policy: Policy = EXPONENTIAL
     delay: float = 0.2
     maximum: float = 60.0
     retry_after_maximum: float = 60.0
@@ -36,7 +39,7 @@ class Backoff:
 
         Where the subscriber asked for a *retry_after*, the longer of the two.
         """
-        if self.policy == "linear":
+        if self.policy == LINEAR:
             own = self.delay * failures
         else:
             own = self.delay * 2.0 ** min(failures - 1, _LARGEST_EXPONENT)

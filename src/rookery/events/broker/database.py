@@ -105,7 +105,9 @@ def connect(path: Path) -> sqlite3.Connection:
         JournalUnavailable: it cannot be opened, or is none of ours.
     """
     with journal_errors(path):
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
         try:
             _prepare(connection, path)
         except BaseException:

@@ -14,6 +14,7 @@ def dead_letter(event: CloudEvent, *, destination: str, code: int, data: bytes) 
     """Return *event* as the dead letter sink gets it.
 
     Args:
+        event: as the subscriber got it.
         destination: the subscriber that did not take it: `knativeerrordest`.
         code: its HTTP status: `knativeerrorcode`.
         data: what it said, cut to 768 bytes and put into base64: `knativeerrordata`.

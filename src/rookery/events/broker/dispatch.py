@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _SINK_WORKERS: Final = 4
 _JOURNAL_PAUSE: Final = 1.0
+_BAD_GATEWAY: Final = 502
 
 Key = tuple[str, int]
 
@@ -97,9 +98,7 @@ class Dispatcher:
         journal, name = self._tools.journal, trigger.name
         if trigger.ordered and state == PENDING:
             return Lane(lambda limit: journal.ask(reading.in_order, name, state, limit))
-        return Lane(
-            lambda limit: journal.ask(reading.due, name, state, journal.clock.now(), limit)
-        )
+        return Lane(lambda limit: journal.ask(reading.due, name, state, journal.clock.now(), limit))
 
     def _wake(self, queued: Mapping[Key, int]) -> None:
         for key, count in queued.items():
@@ -139,6 +138,7 @@ class _Worker:
             except JournalUnavailable as exc:
                 logger.warning("trigger %s waits: %s", self._trigger.name, exc)
                 self._tools.stopping.wait(_JOURNAL_PAUSE)
+                self._lane.wake(0)
 
     def _attempt(self, item: Item) -> Item | None:
         """Try to deliver; return what an ordered trigger must deliver before anything else."""
@@ -153,8 +153,13 @@ class _Worker:
                 return None
             outcome = self._deliver(event, item)
             if isinstance(outcome, Delivered):
-                self._settle(item, event, outcome)
-                return None
+                try:
+                    entries = tuple(self._entries(event, outcome.replies))
+                except EventInvalid as exc:
+                    outcome = Failed(_BAD_GATEWAY, f"answered with a broken reply: {exc}")
+                else:
+                    self._settle(item, entries)
+                    return None
             return self._fail(item, event, outcome)
 
     @contextmanager
@@ -167,9 +172,7 @@ class _Worker:
     def _deliver(self, event: CloudEvent, item: Item) -> Delivered | Failed:
         outgoing, url = hops.leave(event), self._trigger.subscriber
         if self._sink is not None:
-            outgoing = dead_letter(
-                outgoing, destination=url, code=item.code, data=item.answer
-            )
+            outgoing = dead_letter(outgoing, destination=url, code=item.code, data=item.answer)
             url = self._sink
         write = to_structured if self._trigger.delivery.structured else to_binary
         headers, body = write(outgoing)
@@ -183,9 +186,8 @@ class _Worker:
             answer = replace(answer, headers={}, body=b"")
         return judge(answer, datetime.now(UTC))
 
-    def _settle(self, item: Item, event: CloudEvent, outcome: Delivered) -> None:
+    def _settle(self, item: Item, entries: tuple[Entry, ...]) -> None:
         name = self._trigger.name
-        entries = tuple(self._entries(event, outcome.replies))
         self._record(Settle(name, item.offset, entries))
         done = self._metrics.delivered if self._sink is None else self._metrics.dead_lettered
         done.labels(name).inc()
@@ -202,11 +204,8 @@ class _Worker:
                     "a loop; make the filter of trigger %s pass fewer types",
                     self._trigger.subscriber, event.id, event.source, self._trigger.name,
                 )  # fmt: skip
-                continue
-            try:
+            else:
                 yield entry(entering, self._tools.triggers)
-            except EventInvalid as exc:
-                logger.warning("dropped a reply of %s: %s", self._trigger.subscriber, exc)
 
     def _fail(self, item: Item, event: CloudEvent, failed: Failed) -> Item | None:
         now = self._journal.clock.now()

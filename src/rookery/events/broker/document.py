@@ -88,5 +88,6 @@ class Section:
 
 def kind(value: object) -> str:
     """Name the kind of *value* as YAML's users do."""
-    names = {Mapping: "a mapping", list: "a list", str: f"{value!r}", type(None): "nothing"}
-    return next((name for each, name in names.items() if isinstance(value, each)), f"{value!r}")
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else f"{value!r}"

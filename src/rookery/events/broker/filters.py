@@ -25,6 +25,10 @@ class Filter(Protocol):
         """Whether an event with *attributes* passes."""
         ...
 
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Exact:
@@ -36,6 +40,10 @@ class Exact:
     def matches(self, attributes: Mapping[str, str]) -> bool:
         """Whether an event with *attributes* passes."""
         return attributes.get(self.attribute) == self.value
+
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"exact": {self.attribute: self.value}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,10 @@ class Prefix:
         """Whether an event with *attributes* passes."""
         return attributes.get(self.attribute, "").startswith(self.value)
 
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"prefix": {self.attribute: self.value}}
+
 
 @dataclass(frozen=True, slots=True)
 class Suffix:
@@ -61,6 +73,10 @@ class Suffix:
         """Whether an event with *attributes* passes."""
         return attributes.get(self.attribute, "").endswith(self.value)
 
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"suffix": {self.attribute: self.value}}
+
 
 @dataclass(frozen=True, slots=True)
 class Present:
@@ -71,6 +87,10 @@ class Present:
     def matches(self, attributes: Mapping[str, str]) -> bool:
         """Whether an event with *attributes* passes."""
         return self.attribute in attributes
+
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"exact": {self.attribute: ""}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,10 @@ class All:
         """Whether an event with *attributes* passes."""
         return all(each.matches(attributes) for each in self.filters)
 
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"all": [each.document() for each in self.filters]}
+
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
@@ -94,6 +118,10 @@ class AnyOf:
         """Whether an event with *attributes* passes."""
         return any(each.matches(attributes) for each in self.filters)
 
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"any": [each.document() for each in self.filters]}
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -104,6 +132,10 @@ class Not:
     def matches(self, attributes: Mapping[str, str]) -> bool:
         """Whether an event with *attributes* passes."""
         return not self.filter.matches(attributes)
+
+    def document(self) -> dict[str, object]:
+        """Return the filter in the words of a Trigger's YAML."""
+        return {"not": self.filter.document()}
 
 
 EVERYTHING: Final = All(())

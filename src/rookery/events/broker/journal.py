@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from rookery.events.broker.changes import Change, Committed
+from rookery.events.broker.changes import Change
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import (
     DEAD,
@@ -18,9 +18,9 @@ from rookery.events.broker.database import (
     journal_errors,
     locked,
 )
+from rookery.events.broker.transaction import Committed
 from rookery.events.broker.trigger import Trigger
 from rookery.events.broker.writer import Ticket, Writer
-
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Journal:
         self.clock = clock
         self._readers = Readers(path)
         self._grown = threading.Condition()
-        self._listener: Callable[[Queued], None] = lambda queued: None
+        self._listener: Callable[[Queued], None] = lambda _: None
         self._writer = Writer(path, connection, clock, self._committed)
 
     def listen(self, listener: Callable[[Queued], None]) -> None:
@@ -129,9 +129,7 @@ def open_journal(path: Path, triggers: Iterable[Trigger], clock: Clock) -> Itera
             connection.close()
 
 
-def _put_right(
-    connection: sqlite3.Connection, triggers: tuple[Trigger, ...], now: float
-) -> None:
+def _put_right(connection: sqlite3.Connection, triggers: tuple[Trigger, ...], now: float) -> None:
     """Adapt deliveries to the present time and triggers; writes only where there is a need."""
     longest = max((each.delivery.backoff.longest for each in triggers), default=0.0)
     # The wall clock may have been set back since these times were written.

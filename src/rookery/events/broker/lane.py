@@ -25,6 +25,7 @@ class Lane:
         self._filling = threading.Lock()
         self._page: deque[Item] = deque()
         self._taken: set[int] = set()
+        self._passed_over: set[int] = set()
         self._exhausted_at = -1
         self._changed = threading.Condition()
         self._version = 0
@@ -66,11 +67,20 @@ class Lane:
         """Say that the journal knows what became of *item*."""
         with self._filling:
             self._taken.discard(item.offset)
+            # It was seen while it was taken; if it is queued again, nobody else will look.
+            look_again = item.offset in self._passed_over
+            self._passed_over.discard(item.offset)
+        if look_again:
+            self.wake(0)
 
     def _fill(self, version: int) -> None:
         limit = PAGE + len(self._taken)
         items = self._fetch(limit)
-        self._page.extend(item for item in items if item.offset not in self._taken)
+        for item in items:
+            if item.offset in self._taken:
+                self._passed_over.add(item.offset)
+            else:
+                self._page.append(item)
         if len(items) < limit:
             self._exhausted_at = version
         if len(self._page) > 1:

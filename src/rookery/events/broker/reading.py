@@ -43,6 +43,21 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a page of events goes.
+
+    Attributes:
+        head: the newest offset to look at.
+        events: how many at most.
+        data_bytes: once their data is more than that, no more follow.
+    """
+
+    head: int
+    events: int
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Events in journal order; reading on continues after *last*."""
 
@@ -102,19 +117,8 @@ def event_at(connection: sqlite3.Connection, offset: int) -> CloudEvent | None:
     return None if row is None else read(row)[1]
 
 
-def events_after(
-    connection: sqlite3.Connection,
-    after: int,
-    query: Query,
-    *,
-    head: int,
-    limit: int,
-    max_bytes: int,
-) -> Page:
-    """Return up to *limit* events between *after* and *head* (included), in journal order.
-
-    Stops early once their data is more than *max_bytes*.
-    """
+def events_after(connection: sqlite3.Connection, after: int, query: Query, bounds: Bounds) -> Page:
+    """Return the events after the offset *after* that *query* wants, in journal order."""
     found: list[tuple[int, CloudEvent]] = []
     size = 0
     with closing(
@@ -123,18 +127,19 @@ def events_after(
             "AND substr(type, 1, length(?)) = ? AND (? IS NULL OR source = ?) "
             "AND (? IS NULL OR subject = ?) ORDER BY offset LIMIT ?",
             (
-                after, head, query.type_prefix, query.type_prefix, query.source, query.source,
-                query.subject, query.subject, limit,
+                after, bounds.head, query.type_prefix, query.type_prefix, query.source,
+                query.source, query.subject, query.subject, bounds.events,
             ),
         )
     ) as rows:  # fmt: skip
         for row in rows:
             found.append(read(row))
             size += len(found[-1][1].data)
-            if size > max_bytes:
+            if size > bounds.data_bytes:
                 return Page(tuple(found), found[-1][0])
     # A full page may have more behind it; a shorter one has seen everything up to the head.
-    return Page(tuple(found), found[-1][0] if len(found) == limit else max(after, head))
+    full = bool(found) and len(found) == bounds.events
+    return Page(tuple(found), found[-1][0] if full else max(after, bounds.head))
 
 
 def received_after(connection: sqlite3.Connection, since: float) -> int:
@@ -166,7 +171,11 @@ def dead_letters(
         "AND (? IS NULL OR d.trigger = ?) ORDER BY d.offset, d.trigger LIMIT ?",
         (*after, trigger, trigger, limit),
     )
-    return [DeadLetter(*row[:3], *read(row[3:])) for row in rows.fetchall()]
+    letters = []
+    for name, code, reason, *columns in rows.fetchall():
+        offset, event = read(tuple(columns))
+        letters.append(DeadLetter(name, code, reason, offset, event))
+    return letters
 
 
 def dead_offsets(connection: sqlite3.Connection, trigger: str) -> list[int]:
@@ -187,12 +196,11 @@ def counts(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
 
 
 def forgettable(
-    connection: sqlite3.Connection, *, before: float, max_bytes: int, limit: int
+    connection: sqlite3.Connection, before: float, max_bytes: int, limit: int
 ) -> list[int]:
-    """Return offsets of settled events: those received *before*, or the oldest over *max_bytes*.
+    """Return up to *limit* offsets of settled events that may go, the oldest first.
 
-    Args:
-        max_bytes: what the events and deliveries may occupy in the file.
+    Those received *before* may; when the file's used part is larger than *max_bytes*, all may.
     """
     (used,) = connection.execute(
         "SELECT (page_count - freelist_count) * page_size "

@@ -8,9 +8,7 @@ from rookery.events.broker.reading import Item
 from rookery.events.broker.trigger import Trigger
 
 
-def after_failure(
-    trigger: Trigger, item: Item, state: int, failed: Failed, now: float
-) -> Postpone:
+def after_failure(trigger: Trigger, item: Item, state: int, failed: Failed, now: float) -> Postpone:
     """Decide what becomes of *item*, whose attempt in *state* has *failed* just *now*."""
     attempts = item.attempts + 1
     again = failed.retry and attempts <= trigger.delivery.retry

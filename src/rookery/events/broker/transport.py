@@ -18,6 +18,7 @@ class Transport:
         """Connect to nothing yet.
 
         Args:
+            max_answer_bytes: a longer answer counts as none.
             connections_per_host: how many stay open while idle.
         """
         self._max_answer_bytes = max_answer_bytes

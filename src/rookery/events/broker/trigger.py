@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from rookery.errors import TriggersInvalid
-from rookery.events.broker.backoff import Backoff, Policy, parse_duration
+from rookery.events.broker.backoff import EXPONENTIAL, LINEAR, Backoff, parse_duration
 from rookery.events.broker.document import Section
 from rookery.events.broker.filters import EVERYTHING, Filter, parse_spec
 
@@ -110,9 +110,7 @@ def _parse(document: Section) -> Trigger:
 
 
 def _delivery(section: Section) -> Delivery:
-    policy: Policy = "exponential"
-    if section.choice("backoffPolicy", policy, ("linear", "exponential")) == "linear":
-        policy = "linear"
+    policy = section.choice("backoffPolicy", EXPONENTIAL, (LINEAR, EXPONENTIAL))
     standard = Backoff()
     sink = "deadLetterSink"
     timeout = section.parsed("timeout", Delivery().timeout, parse_duration)
@@ -121,7 +119,7 @@ def _delivery(section: Section) -> Delivery:
     return Delivery(
         retry=section.number("retry", Delivery().retry, lowest=0, highest=1000),
         backoff=Backoff(
-            policy=policy,
+            policy=LINEAR if policy == LINEAR else EXPONENTIAL,
             delay=section.parsed("backoffDelay", standard.delay, parse_duration),
             retry_after_maximum=section.parsed(
                 "retryAfterMax", standard.retry_after_maximum, parse_duration

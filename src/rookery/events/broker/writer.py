@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from rookery.errors import JournalUnavailable
-from rookery.events.broker.changes import Change, Committed, commit
+from rookery.events.broker.changes import Change
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import unavailable
+from rookery.events.broker.transaction import Committed, commit
 
 logger = logging.getLogger(__name__)
 

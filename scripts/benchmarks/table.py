@@ -1,0 +1,37 @@
+"""Rows of a benchmark: what was measured, beside what, and whether it meets its target."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; every number is a median unless its name says otherwise."""
+
+    what: str
+    measured: str
+    beside: str
+    result: str
+    target: str = ""
+    met: bool | None = None
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print the machine, then *rows* as a Markdown table."""
+    print(f"\n{_processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n")
+    head = ("what", "measured", "beside", "result", "target", "")
+    marks = {True: "met", False: "MISSED", None: ""}
+    body = [(r.what, r.measured, r.beside, r.result, r.target, marks[r.met]) for r in rows]
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    for line in [head, tuple("-" * width for width in widths), *body]:
+        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print(f"| {' | '.join(cells)} |")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,71 @@
+"""Upload -> result event, through S3, SQS, source, broker and function, against the bare call."""
+
+import threading
+from statistics import median
+from time import perf_counter
+
+from bare import bare_call, find
+from http_overhead import photograph
+from processes import up
+from rookery.events.broker.client import follow, head
+from table import Row
+
+from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.storage.s3 import connect
+
+ROUNDS = 100
+TARGET_MS = 25.0
+
+
+def run() -> list[Row]:
+    """Compare on both backends."""
+    return [_compare(backend) for backend in ("openvino", "tensorflow")]
+
+
+def _compare(backend: str) -> Row:
+    image = photograph()
+    call = bare_call(find("efficientnet-lite0"), backend, image)
+    with up(ROOKERY_BACKEND=backend) as state:
+        store = connect(
+            endpoint=state["storage_url"],
+            region=REGION,
+            access_key=ACCESS_KEY,
+            secret_key=SECRET_KEY,
+        )
+        arrived: dict[str, float] = {}
+        news = threading.Condition()
+        done = threading.Event()
+
+        def watch() -> None:
+            broker = state["broker_url"]
+            for _, event in follow(
+                broker, after=head(broker), type_prefix="dev.rookery.", stop=done.is_set
+            ):
+                with news:
+                    arrived[event.subject or ""] = perf_counter()
+                    news.notify_all()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        whole_ms, bare_ms = [], []
+        for turn in range(ROUNDS + 10):
+            key = f"bench-{turn}.jpg"
+            started = perf_counter()
+            store.write(state["bucket"], key, image, content_type="image/jpeg")
+            with news:
+                if not news.wait_for(lambda key=key: key in arrived, timeout=30):
+                    raise SystemExit(f"bench: no result for {key} within 30 s")
+            bare = call()
+            if turn >= 10:
+                whole_ms.append((arrived[key] - started) * 1000)
+                bare_ms.append(bare)
+        done.set()
+    overhead = median(whole_ms) - median(bare_ms)
+    return Row(
+        f"upload -> result event, {backend}",
+        f"{median(whole_ms):.1f} ms",
+        f"bare {median(bare_ms):.1f} ms",
+        f"{overhead:+.1f} ms",
+        f"<= {TARGET_MS:.0f} ms",
+        overhead <= TARGET_MS,
+    )

@@ -1,0 +1,145 @@
+"""HTTP requests and responses of the broker, without a framework: this is its hot path."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from rookery.errors import (
+    EventTooLarge,
+    JournalUnavailable,
+    Overloaded,
+    RequestInvalid,
+    RookeryError,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+
+_STATUSES: Final[tuple[tuple[type[RookeryError], str], ...]] = (
+    (EventTooLarge, "413 Content Too Large"),
+    (UnsupportedMedia, "415 Unsupported Media Type"),
+    (JournalUnavailable, "503 Service Unavailable"),
+    (Overloaded, "429 Too Many Requests"),
+    (RookeryError, "400 Bad Request"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is sent back."""
+
+    status: str
+    headers: tuple[tuple[str, str], ...]
+    body: Iterable[bytes] = ()
+
+
+def answer(
+    body: bytes,
+    media_type: str,
+    *,
+    status: str = "200 OK",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Send *body*, with its length."""
+    pairs = (("Content-Type", media_type), ("Content-Length", str(len(body))))
+    return Response(status, (*pairs, *(headers or {}).items()), (body,))
+
+
+def answer_json(value: object, *, status: str = "200 OK") -> Response:
+    """Send *value* as JSON."""
+    return answer(json.dumps(value).encode() + b"\n", JSON, status=status)
+
+
+def empty(status: str, **headers: str) -> Response:
+    """Send no body."""
+    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Response(status, (("Content-Length", "0"), *pairs))
+
+
+def refusal(error: RookeryError) -> Response:
+    """Send *error*: its code and its message, and when to come back where that helps."""
+    status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+    body = json.dumps({"error": error.code, "message": str(error)}).encode()
+    headers = {}
+    if isinstance(error, Unavailable | Overloaded):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return answer(body, JSON, status=status, headers=headers)
+
+
+def refuse(status: str, code: str, message: str, **headers: str) -> Response:
+    """Send an error that only HTTP knows."""
+    body = json.dumps({"error": code, "message": message}).encode()
+    return answer(body, JSON, status=status, headers=headers)
+
+
+def headers_of(environ: "WSGIEnvironment") -> dict[str, str]:
+    """Return the headers that can belong to an event, names in lower case."""
+    headers = {
+        f"ce-{name[8:].lower()}": _text(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_CE_")
+    }
+    if content_type := environ.get("CONTENT_TYPE"):
+        headers["content-type"] = _text(content_type)
+    return headers
+
+
+def body_of(environ: "WSGIEnvironment", max_bytes: int) -> bytes:
+    """Read the request body.
+
+    Raises:
+        EventTooLarge: it is longer than *max_bytes*: by its length, or found while reading.
+        RequestInvalid: it is shorter than it says.
+    """
+    declared: str = environ.get("CONTENT_LENGTH") or ""
+    if declared and not (declared.isascii() and declared.isdecimal()):
+        raise RequestInvalid(f"Content-Length must be a number, not {declared!r}")
+    # Without a length only a server that ends the input itself can be read to the end.
+    if not declared and not environ.get("wsgi.input_terminated"):
+        return b""
+    if declared and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    body: bytes = environ["wsgi.input"].read(int(declared) if declared else max_bytes + 1)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    if declared and len(body) < int(declared):
+        raise RequestInvalid(f"the body ended after {len(body)} of {declared} bytes")
+    return body
+
+
+def query_of(environ: "WSGIEnvironment", allowed: frozenset[str]) -> dict[str, str]:
+    """Return the query's fields.
+
+    Raises:
+        RequestInvalid: a field that is not *allowed*: a misspelled filter would pass everything.
+    """
+    fields = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    if unknown := sorted(fields.keys() - allowed):
+        raise RequestInvalid(
+            f"unknown query field {unknown[0]!r}; known are {', '.join(sorted(allowed))}"
+        )
+    return fields
+
+
+def _too_large(max_bytes: int) -> EventTooLarge:
+    return EventTooLarge(
+        f"the request body is too long, the limit is {max_bytes:,} bytes; "
+        "send a reference to large data, or raise --max-event-bytes"
+    )
+
+
+def _text(value: str) -> str:
+    """Undo WSGI's Latin-1: some producers (Ceph) send raw UTF-8 in header values."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

@@ -1,0 +1,147 @@
+"""The HTTP sink against servers that misbehave."""
+
+import pytest
+
+from rookery.delivery.retry import RetryPolicy
+from rookery.delivery.sink import HttpSink, Timeouts, connect_sink
+from rookery.errors import DeliveryRejected, SettingsInvalid, SinkUnavailable
+from rookery.events.wire import CloudEvent
+
+EVENT = CloudEvent(id="1", source="/test", type="test.v1", extensions={"tenant": "own"})
+
+
+def answer(status, *headers, body=b""):
+    framing = (f"Content-Length: {len(body)}", "Connection: close")
+    lines = [f"HTTP/1.1 {status}", *framing, *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.fixture
+def connect():
+    """Connect a sink that makes three attempts and only notes how long it would have slept."""
+    sinks = []
+
+    def make(url, *, overrides="", attempts=3, read=5.0):
+        sink = connect_sink(
+            url,
+            overrides=overrides,
+            policy=RetryPolicy(attempts=attempts, base_seconds=1, cap_seconds=4, total_seconds=60),
+            timeouts=Timeouts(connect=2, read=read),
+        )
+        sink.slept = []
+        sink._sleep = sink.slept.append
+        sink._jitter = lambda: 0.5
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+def test_connecting_opens_no_connection(connect, unused_url):
+    assert isinstance(connect(unused_url), HttpSink)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([answer("202 Accepted")], id="202"),
+        pytest.param([answer("200 OK", "Content-Type: text/html", body=b"<p>hi</p>")], id="html"),
+        pytest.param([answer("200 OK", body=b"x" * 100_000)], id="a large body"),
+        pytest.param(
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ncut"], id="2xx, then cut short"
+        ),
+        pytest.param([answer("500 Oh"), answer("202 Accepted")], id="500, then 202"),
+        pytest.param([answer("404 Not Found"), answer("204 No Content")], id="404, then 204"),
+        pytest.param([b"", answer("202 Accepted")], id="closed without an answer, then 202"),
+        pytest.param([b"HTTP/1.1 20", answer("202 Accepted")], id="cut in the status, then 202"),
+        pytest.param([b"garbage\r\n\r\n", answer("202 Accepted")], id="garbage, then 202"),
+    ],
+)
+def test_delivered(connect, scripted_server, answers):
+    server = scripted_server(*answers)
+
+    connect(server.url).send(EVENT)
+
+    assert len(server.requests) == len(answers)
+
+
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "401 Unauthorized", "413 Too Large", "301 Moved", "307 Redirect"]
+)
+def test_a_final_status_is_rejected_at_once(connect, scripted_server, status):
+    server = scripted_server(answer(status, "Location: /elsewhere", body=b'{"error": "why"}'))
+
+    with pytest.raises(DeliveryRejected, match=rf"HTTP {status[:3]} .*why"):
+        connect(server.url).send(EVENT)
+
+    assert len(server.requests) == 1
+
+
+def test_gives_up_after_its_attempts(connect, scripted_server):
+    server = scripted_server(answer("503 Service Unavailable", body=b"busy"))
+
+    with pytest.raises(SinkUnavailable, match=r"in 3 attempt\(s\).*HTTP 503 'busy'"):
+        connect(server.url).send(EVENT)
+
+    assert len(server.requests) == 3
+
+
+def test_pauses_grow(connect, scripted_server):
+    sink = connect(scripted_server(answer("500 Oh")).url)
+
+    with pytest.raises(SinkUnavailable):
+        sink.send(EVENT)
+
+    assert sink.slept == [0.5, 1.0]
+
+
+def test_a_pause_is_at_least_what_the_sink_asks_for(connect, scripted_server):
+    asks = answer("429 Too Many Requests", "Retry-After: 3")
+    sink = connect(scripted_server(asks, answer("202 Accepted")).url)
+
+    sink.send(EVENT)
+
+    assert sink.slept == [3.0]
+
+
+def test_refused_connections_are_unavailable(connect, unused_url):
+    with pytest.raises(SinkUnavailable, match="Connection refused"):
+        connect(unused_url).send(EVENT)
+
+
+def test_a_sink_that_hangs_is_unavailable(connect, scripted_server):
+    server = scripted_server(None)
+
+    with pytest.raises(SinkUnavailable, match=r"timed out|Timeout"):
+        connect(server.url, attempts=1, read=0.1).send(EVENT)
+
+
+def test_overrides_win_over_the_event(connect, scripted_server):
+    server = scripted_server(answer("202 Accepted"))
+
+    connect(server.url, overrides='{"extensions": {"tenant": "theirs"}}').send(EVENT)
+
+    assert b"ce-tenant: theirs\r\n" in server.requests[0]
+
+
+def test_an_event_no_header_can_carry_is_rejected(connect, scripted_server):
+    server = scripted_server(answer("202 Accepted"))
+    broken = CloudEvent(id="1", source="/test", type="t", datacontenttype="a/b\r\nX-Evil: 1")
+
+    with pytest.raises(DeliveryRejected, match="cannot be written"):
+        connect(server.url).send(broken)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["", "broker", "ftp://broker", "http://", "/path"])
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(SettingsInvalid, match="http or https"):
+        connect_sink(url)
+
+
+def test_malformed_overrides_are_refused(unused_url):
+    with pytest.raises(SettingsInvalid, match="K_CE_OVERRIDES"):
+        connect_sink(unused_url, overrides="{")

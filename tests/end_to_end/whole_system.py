@@ -1,0 +1,141 @@
+"""Whole systems of real processes: `rookery up` in a home of its own, on free ports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from rookery.events.broker.client import follow, head
+from rookery.events.wire import CloudEvent
+from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.local.state import LocalState, read_state
+from rookery.storage.s3 import S3Store, connect
+
+ROOT = Path(__file__).parents[2]
+PHOTOGRAPH = ROOT / "functions" / "classify" / "data" / "test1.jpg"
+_START_SECONDS = 150
+
+
+def wait_until(done: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look until *done*, and fail saying *what* was waited for."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class System:
+    """A running `rookery up`."""
+
+    home: Path
+    process: subprocess.Popen[str]
+    state: LocalState
+    store: S3Store
+
+    def put(self, key: str, data: bytes) -> None:
+        self.store.write(self.state.bucket, key, data, content_type="application/octet-stream")
+
+    def head(self) -> int:
+        return head(self.state.broker_url)
+
+    def results(self, number: int, *, after: int, seconds: float = 30) -> list[CloudEvent]:
+        """The first *number* of our own events after the offset *after*."""
+        deadline = time.monotonic() + seconds
+        found: list[CloudEvent] = []
+        for _, event in follow(
+            self.state.broker_url,
+            after=after,
+            type_prefix="dev.rookery.",
+            wait=1,
+            stop=lambda: time.monotonic() > deadline,
+        ):
+            found.append(event)
+            if len(found) == number:
+                return found
+        pytest.fail(f"{len(found)} of {number} results within {seconds:.0f} s\n{self.logs()}")
+
+    def pid(self, name: str) -> int | None:
+        """The process id of the child called *name*, read from the kernel."""
+        marks = {
+            "storage": ["storage", "serve"],
+            "broker": ["broker", "serve"],
+            "source": ["source", "sqs"],
+        }.get(name, ["serve", "--host=127.0.0.1"])
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if parent == self.process.pid and "rookery" in words and set(marks) <= set(words):
+                return int(entry.name)
+        return None
+
+    def kill(self, name: str) -> None:
+        """Kill the child called *name* with SIGKILL, if it is running at this moment."""
+        if (pid := self.pid(name)) is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"--- {file.name}\n{file.read_text(errors='replace')[-2000:]}"
+            for file in sorted((self.home / "logs").glob("*.log"))
+        )
+
+
+@contextmanager
+def running(home: Path, *arguments: str, log: IO[str], **env: str) -> Iterator[System]:
+    process = subprocess.Popen(
+        (
+            sys.executable, "-m", "rookery", "up", "--functions", str(ROOT / "functions"),
+            "--storage-port=0", "--broker-port=0", "--function-port=0", *arguments,
+        ),
+        env={**os.environ, **env, "ROOKERY_HOME": str(home)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+    try:
+        wait_until(
+            lambda: process.poll() is not None or read_state(home) is not None,
+            _START_SECONDS,
+            "rookery up",
+        )
+        state = read_state(home)
+        if state is None:
+            log.seek(0)
+            pytest.fail(f"rookery up ended: {log.read()}")
+        store = connect(
+            endpoint=state.storage_url, region=REGION, access_key=ACCESS_KEY, secret_key=SECRET_KEY
+        )
+        yield System(home, process, state, store)
+        store.close()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def home_with(models: Path, folder: Path) -> Path:
+    home = folder / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    return home
+
+
+def data_of(event: CloudEvent) -> dict[str, object]:
+    data = json.loads(event.data)
+    assert isinstance(data, dict)
+    return data
