@@ -1,4 +1,4 @@
-"""Servers that every folder of tests may need."""
+"""Servers, processes and a model that every folder of tests may need."""
 
 import os
 import re
@@ -7,10 +7,26 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+
+from rookery.images.preprocessing import Preprocessing
+from rookery.images.sample import sample_jpeg
+from rookery.models.card import ModelCard
+from rookery.models.labels import write_labels
+from rookery.models.repository import ModelVersion, Repository
+
+# The fixed backend scores in the order of the labels: the first always wins.
+LABELS = (
+    "king penguin, Aptenodytes patagonica", "macaw", "grey owl", "magpie", "jay", "goldfinch",
+    "Brünnich's guillemot",
+)  # fmt: skip
+_DEADLINE_SECONDS = 30
 
 ACCESS_KEY = "test-key"
 SECRET_KEY = "test/secret+key="
@@ -122,6 +138,137 @@ def unused_url() -> str:
     """A URL that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> bytes:
+    """A JPEG of 64 by 48 pixels."""
+    return sample_jpeg(64, 48)
+
+
+@pytest.fixture(scope="session")
+def fixed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ROOKERY_HOME with the model `penguins`, which needs no library."""
+    home = tmp_path_factory.mktemp("home")
+    publish_penguins(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def penguins(fixed_home: Path) -> ModelVersion:
+    return Repository(fixed_home / "models").find("penguins")
+
+
+@pytest.fixture(scope="session")
+def environ(fixed_home: Path) -> Mapping[str, str]:
+    """An environment to run our commands in: nobody's settings, a free port, the fixed model."""
+    foreign = re.compile(r"ROOKERY_|S3_|K_|AWS_|PORT$|FUNCTION_|THREADS$|WORKERS$")
+    return {name: value for name, value in os.environ.items() if not foreign.match(name)} | {
+        "ROOKERY_HOME": str(fixed_home),
+        "ROOKERY_MODEL": "penguins",
+        "ROOKERY_BACKEND": "fixed",
+        "ROOKERY_HOST": "127.0.0.1",
+        "PORT": "0",
+        "S3_ENABLED": "false",
+    }
+
+
+@dataclass
+class Launched:
+    """A process, and what it has said so far."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    _spoke: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def said(self, pattern: str) -> re.Match[str]:
+        """Wait until the process has said *pattern*."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        with self._spoke:
+            while (found := re.search(pattern, self.text)) is None:
+                ended = self.process.poll() is not None and not self._listener.is_alive()
+                if ended or not self._spoke.wait(max(0.0, min(1, deadline - time.monotonic()))):
+                    assert not ended, f"ended without {pattern!r}:\n{self.text}"
+                    assert time.monotonic() < deadline, f"never said {pattern!r}:\n{self.text}"
+        return found
+
+    def ends(self) -> int:
+        """Wait for the end and return the exit status."""
+        status = self.process.wait(_DEADLINE_SECONDS)
+        self._listener.join()
+        return status
+
+    def listen(self) -> None:
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._spoke:
+                self.lines.append(line)
+                self._spoke.notify_all()
+
+
+Launch = Callable[[Sequence[str], Mapping[str, str]], AbstractContextManager[Launched]]
+
+
+@pytest.fixture(scope="session")
+def launch() -> Launch:
+    """Start a command in an environment; it is killed at the end, if it still runs."""
+    return launched
+
+
+@contextmanager
+def launched(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Launched]:
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        running = Launched(process)
+        running.listen()
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                process.kill()
+            running.ends()
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], bool], str], None]:
+    """Look until something is so, and fail saying what was waited for."""
+
+    def wait(done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while not done():
+            assert time.monotonic() < deadline, f"waited in vain for {what}"
+            time.sleep(0.01)
+
+    return wait
+
+
+def publish_penguins(home: Path) -> ModelVersion:
+    card = ModelCard(
+        name="penguins",
+        version=1,
+        architecture="none",
+        license="CC0-1.0",
+        source="made for a test",
+        format="fixed",
+        signature="serving_default",
+        output="probabilities",
+        activation="probabilities",
+        labels="labels.txt",
+        classes=len(LABELS),
+        input=Preprocessing(height=8, width=8),
+    )
+    return Repository(home / "models").publish(
+        card, lambda folder: write_labels(folder / "labels.txt", LABELS)
+    )
 
 
 def _receive(connection: socket.socket) -> bytes:

@@ -89,7 +89,7 @@ def test_a_missing_key_is_gone(stores):
 def test_a_missing_version_is_gone(stores):
     write(stores, "photo.jpg", b"data")
 
-    with pytest.raises(ObjectGone, match="photo.jpg"):
+    with pytest.raises(ObjectGone, match=r"photo\.jpg"):
         read(stores, "photo.jpg", version="00000000-0000-4000-8000-000000000000")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 # How long one example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("no-deadline", deadline=None, max_examples=2000)
+settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 CONTRACT = Path(__file__).parents[2] / "events"

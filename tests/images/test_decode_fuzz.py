@@ -85,7 +85,7 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.filterwarnings("ignore")  # Pillow warns about damaged metadata it then ignores
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_mutated_file_gives_an_image_or_an_image_error(name, data):
     content = data.draw(mutated(FILES[name]))

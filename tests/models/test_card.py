@@ -66,6 +66,8 @@ def test_what_is_wrong_with_a_field_is_said(changes, problem, tmp_path, card):
         ({"resize": "stretch"}, "input.resize must be one of squash, center-crop"),
         ({"crop_fraction": 0}, "input.crop_fraction must be above 0 and at most 1, not 0.0"),
         ({"crop_fraction": 1.5}, "input.crop_fraction must be above 0 and at most 1"),
+        ({"crop_fraction": float("nan")}, "input.crop_fraction must be a number"),
+        ({"scale": [1, 10**400, 1]}, "input.scale must be a list of three numbers"),
         ({"crop_fraction": "all"}, "input.crop_fraction must be a number"),
         ({"mean": [1, 2]}, "input.mean must be a list of three numbers"),
         ({"mean": [1, 2, "3"]}, "input.mean must be a list of three numbers"),
@@ -83,7 +85,7 @@ def test_all_problems_are_listed_at_once(tmp_path):
     (tmp_path / CARD_FILE).write_text('{"schema": 1, "name": "birds", "version": -1}')
     with pytest.raises(ModelInvalid) as caught:
         load_card(tmp_path)
-    assert str(caught.value).count("\n  - ") == 11
+    assert str(caught.value).count("\n  - ") == 12
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def test_an_empty_repository_lists_nothing(repository):
 
 
 def test_what_is_found_is_what_was_published(publish, repository):
-    assert repository.find("birds") == publish()
+    version = publish()
+    assert repository.find("birds") == version
 
 
 def test_an_absent_model_says_what_there_is_and_how_to_get_it(publish, repository):
@@ -55,7 +56,7 @@ def test_an_absent_model_says_what_there_is_and_how_to_get_it(publish, repositor
 
 
 def test_an_absent_repository_says_so(repository):
-    with pytest.raises(ModelNotFound, match="no model at all; get it with"):
+    with pytest.raises(ModelNotFound, match="nor any other; get it with"):
         repository.find("birds")
 
 
@@ -100,7 +101,7 @@ def test_a_failed_build_leaves_nothing_behind(repository, card):
     assert everything_in(repository) == ["birds"]
 
 
-def test_nothing_is_visible_while_it_is_built(repository, card, publish):
+def test_nothing_is_visible_while_it_is_built(repository, card):
     seen = []
 
     def build(directory: Path) -> None:
@@ -113,14 +114,14 @@ def test_nothing_is_visible_while_it_is_built(repository, card, publish):
 
 def test_a_model_without_labels_is_not_published(repository, card):
     with pytest.raises(ModelInvalid, match=r"no label file 'labels\.txt'"):
-        repository.publish(card, lambda directory: None)
+        repository.publish(card, lambda _: None)
     assert repository.references() == ()
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "Birds"])
 def test_a_name_that_is_a_path_is_not_published(name, repository, card):
     with pytest.raises(ModelInvalid, match="is no model name"):
-        repository.publish(replace(card, name=name), lambda directory: None)
+        repository.publish(replace(card, name=name), lambda _: None)
     assert not repository.root.exists()
 
 

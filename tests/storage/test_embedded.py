@@ -13,7 +13,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.errors import SettingsInvalid, StorageDenied
 from rookery.storage import embedded, s3
@@ -142,22 +142,26 @@ def test_a_signal_ends_it_well_even_during_a_long_poll(start_storage, number):
     receive_events = {"QueueUrl": storage.url + QUEUE, "MaxNumberOfMessages": 10}
     while client.receive_message(**receive_events).get("Messages"):
         pass
-    poll = threading.Thread(
-        target=lambda: pytest.raises(
-            Exception, client.receive_message, **receive_events, WaitTimeSeconds=20
-        )
-    )
-    poll.start()
+    polling = threading.Event()
+    client.meta.events.register("before-send.sqs", lambda **_: polling.set())
+
+    def poll():
+        with pytest.raises((BotoCoreError, ClientError)):
+            client.receive_message(**receive_events, WaitTimeSeconds=20)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    polling.wait()
 
     storage.process.send_signal(number)
 
     assert storage.process.wait(15) == 0
-    poll.join()
+    thread.join()
 
 
 @pytest.mark.parametrize(("bucket", "queue_name"), [("No", "events"), ("images", "not a queue")])
 def test_names_that_are_not_allowed_are_refused(bucket, queue_name):
-    with pytest.raises(SettingsInvalid, match="InvalidBucketName|alphanumeric"):
+    with pytest.raises(SettingsInvalid, match=r"InvalidBucketName|alphanumeric"):
         embedded.provision(embedded.application(), buckets=[bucket], queue=queue_name)
 
 
@@ -166,7 +170,7 @@ def test_only_one_request_deletes_at_a_time(monkeypatch):
     overlaps = []
 
     def fake_moto(service):
-        def app(environ, start_response):
+        def app(*_):
             if not deleting.acquire(blocking=False):
                 overlaps.append(service)
                 return []

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import Signature, TensorSpec
-from rookery.errors import BackendFailed
+from rookery.backends.signature import check_batch
 from rookery.models.card import ModelCard
 
 
@@ -27,7 +27,7 @@ class FixedModel:
 
     def __init__(self, card: ModelCard) -> None:
         """Take sizes, classes and the output's name from *card*."""
-        self._instance = (card.input.height, card.input.width, 3)
+        instance = (card.input.height, card.input.width, 3)
         self._output = card.output
         halves = np.exp2(-np.arange(1, card.classes + 1, dtype=np.float32))
         scores = halves / halves.sum()
@@ -37,7 +37,7 @@ class FixedModel:
             else scores
         )
         self._signature = Signature(
-            inputs=(TensorSpec("image", "float32", (None, *self._instance)),),
+            inputs=(TensorSpec("image", "float32", (None, *instance)),),
             outputs=(TensorSpec(card.output, "float32", (None, card.classes)),),
         )
 
@@ -52,8 +52,5 @@ class FixedModel:
         Raises:
             BackendFailed: *batch* has another shape than the model takes.
         """
-        if batch.ndim != 4 or batch.shape[1:] != self._instance:  # noqa: PLR2004 - (n, h, w, 3)
-            raise BackendFailed(
-                f"the batch is {batch.shape}, the model takes (n, {self._instance})"
-            )
+        check_batch(batch, self._signature)
         return {self._output: np.tile(self._scores, (len(batch), 1))}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.signature import check_signature
+from rookery.backends.signature import check_batch, check_signature
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
 from rookery.models.card import ModelCard
 
@@ -45,6 +45,8 @@ class OpenVinoBackend:
                 f"openvino runs the signature {_SIGNATURE!r}, the card names {card.signature!r}; "
                 "export the model with that name or choose ROOKERY_BACKEND=tensorflow"
             )
+        if not (directory / "saved_model.pb").is_file():
+            raise ModelInvalid(f"{directory} holds no SavedModel: no saved_model.pb is in it")
         try:
             import openvino  # noqa: PLC0415 - a heavy, optional library
         except ModuleNotFoundError as exc:
@@ -88,8 +90,9 @@ class OpenVinoModel:
         """Run one batch of shape (instances, height, width, 3); return outputs by name.
 
         Raises:
-            BackendFailed: OpenVINO raised an error.
+            BackendFailed: *batch* does not fit, or OpenVINO raised an error.
         """
+        check_batch(batch, self._signature)
         request = self._take()
         try:
             results = request.infer({0: batch}, share_inputs=True)

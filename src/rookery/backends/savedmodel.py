@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import Signature, TensorSpec
+from rookery.backends.signature import check_batch
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class SavedFunction:
         """Run one batch of shape (instances, height, width, 3); return outputs by name.
 
         Raises:
-            BackendFailed: TensorFlow raised an error.
+            BackendFailed: *batch* does not fit, or TensorFlow raised an error.
         """
+        check_batch(batch, self._signature)
         try:
             outputs = self._function(**{self._signature.inputs[0].name: self._tf.constant(batch)})
         except (ValueError, TypeError, self._tf.errors.OpError) as exc:
@@ -56,9 +58,9 @@ def open_savedmodel(directory: Path, signature: str) -> SavedFunction:
         BackendMissing: TensorFlow is not installed.
         ModelInvalid: there is no SavedModel, it is damaged, or has no such signature.
     """
-    tf = import_tensorflow()
     if not (directory / "saved_model.pb").is_file():
-        raise ModelInvalid(f"{directory} holds no SavedModel: there is no saved_model.pb in it")
+        raise ModelInvalid(f"{directory} holds no SavedModel: no saved_model.pb is in it")
+    tf = import_tensorflow()
     try:
         loaded = tf.saved_model.load(str(directory))
     # Loading has no error type of its own; this is what damaged files raise. AssertionError and

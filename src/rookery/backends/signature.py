@@ -1,9 +1,12 @@
-"""Whether a loaded model is the one its card describes."""
+"""Whether a loaded model is the one its card describes, and a batch one that it takes."""
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rookery.backends.protocol import Signature, TensorSpec
-from rookery.errors import ModelInvalid
+from rookery.errors import BackendFailed, ModelInvalid
 from rookery.models.card import ModelCard
 
 
@@ -19,6 +22,19 @@ def check_signature(signature: Signature, directory: Path, card: ModelCard) -> N
         raise ModelInvalid(
             f"the model in {directory} does not fit its card; import it again with the right "
             f"options:\n{lines}"
+        )
+
+
+def check_batch(batch: NDArray[np.float32], signature: Signature) -> None:
+    """Compare *batch* with the only input of *signature*; libraries do not all do it themselves.
+
+    Raises:
+        BackendFailed: its type or shape is another.
+    """
+    spec = signature.inputs[0]
+    if batch.dtype.name != spec.dtype or not _matches(batch.shape, spec.shape):
+        raise BackendFailed(
+            f"the batch is {batch.dtype}{_shape(batch.shape)}, the model takes {_show(spec)}"
         )
 
 

@@ -1,6 +1,7 @@
 """Reads typed fields out of parsed JSON and collects every problem instead of stopping at one."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 
 class Fields:
@@ -42,9 +43,9 @@ class Fields:
 
     def number(self, name: str) -> float:
         """Return a number."""
-        value = self._values.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+        number = _number(self._values.get(name))
+        if number is not None:
+            return number
         self.problem(name, f"must be a number{_found(self._values, name)}")
         return 1.0
 
@@ -52,11 +53,7 @@ class Fields:
         """Return a list of three numbers as a tuple."""
         value = self._values.get(name)
         if isinstance(value, list):
-            numbers = [
-                float(item)
-                for item in value
-                if isinstance(item, (int, float)) and not isinstance(item, bool)
-            ]
+            numbers = [number for item in value if (number := _number(item)) is not None]
             if len(numbers) == len(value) == 3:  # noqa: PLR2004 - one per color channel
                 return numbers[0], numbers[1], numbers[2]
         self.problem(name, f"must be a list of three numbers{_found(self._values, name)}")
@@ -80,6 +77,17 @@ class Fields:
         self.problem(name, f"must be an object{_found(self._values, name)}")
         # Its fields have nothing more to say.
         return Fields({}, [])
+
+
+def _number(value: object) -> float | None:
+    """Return *value* as a finite float; JSON as Python reads it also has NaN and huge integers."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def _found(values: Mapping[str, object], name: str) -> str:

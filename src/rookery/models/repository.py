@@ -133,9 +133,9 @@ class Repository:
         models = [
             f"{known}/{max(found)}" for known in self._names() if (found := self._versions(known))
         ]
-        there = ", ".join(models) if models else "no model at all"
+        there = f"only {', '.join(models)}" if models else "nor any other"
         return (
-            f"there is no model {reference} in {self.root}, only {there}; "
+            f"there is no model {reference} in {self.root}, {there}; "
             f"get it with: rookery models pull {name}"
         )
 

@@ -158,7 +158,8 @@ class Server:
             connection_limit=1000,
             asyncore_use_poll=True,
             ident=None,
-            send_bytes=1,
+            send_bytes=1,  # the worker itself sends its answer: no wake-up of the reading thread
+            recv_bytes=65536,
         )
         self._server.channel_class = _Channel
         self._server.on_refused = on_refused

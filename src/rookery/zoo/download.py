@@ -1,11 +1,13 @@
 """Fetches one large file: with progress, resumed where it stopped, and whole or not at all."""
 
+import fcntl
 import hashlib
 import logging
 import os
 import re
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -71,14 +73,26 @@ def fetch(remote: RemoteFile, folder: Path, progress: Progress = silent) -> Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / Path(urlsplit(remote.url).path).name
-    if target.exists():
-        _check(target, remote)
+    with _only_one(folder):
+        if target.exists():
+            _check(target, remote)
+            return target
+        part = target.with_name(f"{target.name}.part")
+        _receive(remote, part, progress)
+        _check(part, remote)
+        part.replace(target)
         return target
-    part = target.with_name(f"{target.name}.part")
-    _receive(remote, part, progress)
-    _check(part, remote)
-    part.replace(target)
-    return target
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time download into *folder*: two would write into one part file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _receive(remote: RemoteFile, part: Path, progress: Progress) -> None:
@@ -120,6 +134,7 @@ def _continue(
             for chunk in response.stream(_CHUNK):
                 done += len(chunk)
                 if done > remote.max_bytes:
+                    part.unlink()
                     raise ModelInvalid(
                         f"{remote.url} is longer than the {remote.max_bytes:,} bytes it may have"
                     )

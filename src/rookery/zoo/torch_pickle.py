@@ -6,12 +6,11 @@ can call anything; this reader resolves four names and refuses every other.
 """
 
 import pickle
+import pickletools
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from math import prod
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,39 @@ _COUNT_BYTES: Final = 8
 _DTYPES: Final[dict[str, np.dtype[np.float32 | np.int64]]] = {
     "FloatStorage": np.dtype("<f4"),
     "LongStorage": np.dtype("<i8"),
+}
+
+# The operations PyTorch's own writer uses, at pickle protocol 2.
+_PUTS: Final = frozenset({"BINPUT", "LONG_BINPUT"})
+_OPCODES: Final = _PUTS | {
+    "BINGET",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINPERSID",
+    "BINUNICODE",
+    "BUILD",
+    "APPEND",
+    "APPENDS",
+    "EMPTY_DICT",
+    "EMPTY_LIST",
+    "EMPTY_TUPLE",
+    "GLOBAL",
+    "LONG1",
+    "LONG_BINGET",
+    "MARK",
+    "NEWFALSE",
+    "NEWTRUE",
+    "NONE",
+    "PROTO",
+    "REDUCE",
+    "SETITEM",
+    "SETITEMS",
+    "STOP",
+    "TUPLE",
+    "TUPLE1",
+    "TUPLE2",
+    "TUPLE3",
 }
 
 # What unpickling damaged or hostile bytes raises, beside our own refusal.
@@ -47,8 +79,10 @@ _DAMAGED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Storage:
+# Tuples, not dataclasses: the pickle operation BUILD can overwrite a dataclass' fields.
+
+
+class _Storage(NamedTuple):
     """A run of numbers that one or more tensors look into."""
 
     kind: str
@@ -56,8 +90,7 @@ class _Storage:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """A tensor before its numbers are known: offset, shape and strides count elements."""
 
     storage: _Storage
@@ -79,18 +112,31 @@ def read_tensors(data: bytes) -> dict[str, Tensor]:
         )
     stream = BytesIO(data)
     try:
-        magic, protocol, system, state, keys = [_Restricted(stream).load() for _ in range(5)]
+        magic, protocol, system, state, keys = [_load(stream) for _ in range(5)]
     except _DAMAGED as exc:
         raise ModelInvalid(
             f"this is no legacy PyTorch checkpoint, or a damaged one: {exc}"
         ) from exc
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise ModelInvalid("this is no legacy PyTorch checkpoint: its magic number is wrong")
-    if not isinstance(system, dict) or system.get("little_endian") is not True:
+    if type(system) is not dict or system.get("little_endian") is not True:
         raise ModelInvalid("the checkpoint was not written on a little-endian machine")
     views = _views(state)
     storages = _read_storages(data, stream.tell(), keys, {view.storage for view in views.values()})
     return {name: _tensor(name, view, storages[view.storage.key]) for name, view in views.items()}
+
+
+def _load(stream: BytesIO) -> object:
+    """Return what the next pickle in *stream* describes, once its opcodes have been looked at."""
+    start = stream.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if opcode.name not in _OPCODES:
+            _refuse(f"it uses the pickle operation {opcode.name}")
+        if opcode.name in _PUTS and isinstance(argument, int) and argument > count:
+            # The unpickler would allocate a memo of that size.
+            _refuse("it numbers its parts wrongly")
+    stream.seek(start)
+    return _Restricted(stream).load()
 
 
 class _Restricted(pickle.Unpickler):
@@ -152,9 +198,10 @@ def _rebuild_tensor(  # noqa: PLR0913, PLR0917 - the arguments are PyTorch's
 
 
 def _views(state: object) -> dict[str, _View]:
-    if not isinstance(state, Mapping):
+    if not isinstance(state, dict):
         raise ModelInvalid("the checkpoint holds no state dictionary")
-    views = {str(name): view for name, view in state.items() if isinstance(view, _View)}
+    # dict.items, because BUILD can also give an OrderedDict an attribute called items.
+    views = {str(name): view for name, view in dict.items(state) if isinstance(view, _View)}
     if len(views) != len(state):
         raise ModelInvalid("the checkpoint's state dictionary holds more than tensors")
     return views

@@ -32,7 +32,7 @@ def head(base_url: str) -> int:
     return _page(base_url, {"after": "now", "limit": "0"})[0]
 
 
-def follow(
+def follow(  # noqa: PLR0913 - one keyword each reads best
     base_url: str,
     *,
     after: Position,
@@ -67,6 +67,23 @@ def follow(
             continue
         yield from events
         after = last
+
+
+def read(
+    base_url: str, *, after: Position, type_prefix: str = "", subject: str | None = None
+) -> Iterator[tuple[int, CloudEvent]]:
+    """Yield offset and event of everything after the offset *after*, up to the newest.
+
+    Raises:
+        SinkUnavailable: the broker does not answer.
+        RequestInvalid: it refuses the question.
+    """
+    newest = head(base_url)
+    last = newest if after == "now" else after
+    fields = {"type": type_prefix} | ({} if subject is None else {"subject": subject})
+    while last < newest:
+        last, events = _page(base_url, {**fields, "after": str(last)})
+        yield from events
 
 
 def replay(base_url: str, trigger: str, **what: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from rookery.errors import EventInvalid, JournalUnavailable
+from rookery.errors import JournalUnavailable
 from rookery.events.broker import hops, reading
 from rookery.events.broker.alarm import Alarm
 from rookery.events.broker.changes import Change, Postpone, Settle
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 _SINK_WORKERS: Final = 4
 _JOURNAL_PAUSE: Final = 1.0
-_BAD_GATEWAY: Final = 502
 
 Key = tuple[str, int]
 
@@ -153,13 +152,8 @@ class _Worker:
                 return None
             outcome = self._deliver(event, item)
             if isinstance(outcome, Delivered):
-                try:
-                    entries = tuple(self._entries(event, outcome.replies))
-                except EventInvalid as exc:
-                    outcome = Failed(_BAD_GATEWAY, f"answered with a broken reply: {exc}")
-                else:
-                    self._settle(item, entries)
-                    return None
+                self._settle(item, tuple(self._entries(event, outcome.replies)))
+                return None
             return self._fail(item, event, outcome)
 
     @contextmanager

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-from rookery.errors import EventInvalid
 from rookery.events.broker.trigger import Trigger
 from rookery.events.wire import CloudEvent
 
@@ -37,23 +36,15 @@ def entry(event: CloudEvent, triggers: Iterable[Trigger]) -> Entry:
 
     CloudEvents says that equal source and id are the same event. Type and subject count here
     too, because Ceph's event source gives all records of one request the same id.
-
-    Raises:
-        EventInvalid: a text in it is no Unicode (a lone surrogate), so it cannot be stored.
     """
     texts = (event.source, event.id, event.type, event.subject)
     # A length before each text, so that no two different events join to the same bytes.
     joined = "".join("-;" if each is None else f"{len(each)};{each}" for each in texts)
     attributes = event.attributes()
-    try:
-        identity = blake2b(joined.encode(), digest_size=16).digest()
-        "".join(attributes.values()).encode()
-    except UnicodeEncodeError as exc:
-        raise EventInvalid(f"event {event.id!a} has an attribute that is no Unicode text") from exc
     others = {name: attributes[name] for name in _OTHERS if name in attributes}
     return Entry(
         event=event,
-        identity=identity,
+        identity=blake2b(joined.encode(), digest_size=16).digest(),
         attributes=json.dumps({**others, **event.extensions}),
         triggers=tuple(each.name for each in triggers if each.filter.matches(attributes)),
     )

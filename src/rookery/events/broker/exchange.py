@@ -82,12 +82,12 @@ def refuse(status: str, code: str, message: str, **headers: str) -> Response:
 def headers_of(environ: "WSGIEnvironment") -> dict[str, str]:
     """Return the headers that can belong to an event, names in lower case."""
     headers = {
-        f"ce-{name[8:].lower()}": _text(value)
+        f"ce-{name[8:].lower()}": value
         for name, value in environ.items()
         if name.startswith("HTTP_CE_")
     }
     if content_type := environ.get("CONTENT_TYPE"):
-        headers["content-type"] = _text(content_type)
+        headers["content-type"] = content_type
     return headers
 
 
@@ -133,13 +133,3 @@ def _too_large(max_bytes: int) -> EventTooLarge:
         f"the request body is too long, the limit is {max_bytes:,} bytes; "
         "send a reference to large data, or raise --max-event-bytes"
     )
-
-
-def _text(value: str) -> str:
-    """Undo WSGI's Latin-1: some producers (Ceph) send raw UTF-8 in header values."""
-    if value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value

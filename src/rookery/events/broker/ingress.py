@@ -43,7 +43,8 @@ class Ingress:
             RookeryError: why not; nothing was taken in.
         """
         try:
-            self._take_in(_events(headers_of(environ), body_of(environ, self._max_event_bytes)))
+            body = body_of(environ, self._max_event_bytes)
+            self._take_in(from_http(headers_of(environ), body))
         except RookeryError as exc:
             self._metrics.refused.labels(exc.code).inc()
             raise
@@ -67,10 +68,3 @@ class Ingress:
                 f"event {event.id!r} has no hops left ({hops.EXTENSION}): it went round in a loop"
             )
         return entering
-
-
-def _events(headers: dict[str, str], body: bytes) -> tuple[CloudEvent, ...]:
-    try:
-        return from_http(headers, body)
-    except UnicodeError as exc:
-        raise EventInvalid(f"the event holds text that is no Unicode: {exc}") from exc

@@ -94,7 +94,7 @@ def _accepted(answer: Answer) -> Delivered | Failed:
     if is_event(answer.headers):
         try:
             return Delivered(from_http(answer.headers, answer.body))
-        except (EventInvalid, UnsupportedMedia, UnicodeError) as exc:
+        except (EventInvalid, UnsupportedMedia) as exc:
             return Failed(
                 _BAD_GATEWAY, f"answered {answer.status} with a broken reply: {exc}", answer.body
             )

@@ -51,16 +51,24 @@ class Broker:
         journal: what it has taken in.
     """
 
-    def __init__(self, app: "WSGIApplication", journal: Journal, stopping: threading.Event) -> None:
+    def __init__(
+        self, app: "WSGIApplication", journal: Journal, metrics: Metrics, draining: threading.Event
+    ) -> None:
         """See `open_broker`."""
         self.app = app
         self.journal = journal
-        self._stopping = stopping
+        self._metrics = metrics
+        self._draining = draining
 
     def drain(self) -> None:
         """Be not ready, and end every wait for events; events are still taken in."""
-        self._stopping.set()
+        self._draining.set()
         self.journal.interrupt()
+
+    def refused(self, code: str, status: int) -> None:
+        """Count a request that the server refused before it reached the application."""
+        del status
+        self._metrics.refused.labels(code).inc()
 
 
 @contextmanager
@@ -103,7 +111,7 @@ def open_broker(
         )
         dispatcher.start()
         pruning.start()
-        broker = Broker(app, journal, draining)
+        broker = Broker(app, journal, metrics, draining)
         try:
             yield broker
         finally:
