@@ -1,7 +1,15 @@
 """The function's OpenAPI 3.1 document."""
 
 from importlib import metadata
-from typing import Final
+from typing import Final, TypedDict
+
+from rookery.serving.health import LIVENESS, READINESS
+
+
+class _Answer(TypedDict):
+    description: str
+    content: dict[str, object]
+
 
 _SCORE: Final[dict[str, object]] = {
     "type": "object",
@@ -51,6 +59,21 @@ _ERROR: Final[dict[str, object]] = {
     "properties": {
         "error": {"type": "string", "description": "Stable name of what went wrong."},
         "message": {"type": "string", "description": "What was wrong, and what to do."},
+    },
+}
+_LIVENESS: Final[dict[str, object]] = {
+    "type": "object",
+    "required": ["live"],
+    "properties": {"live": {"const": True}},
+}
+_READINESS: Final[dict[str, object]] = {
+    "type": "object",
+    "required": ["ready", "state"],
+    "properties": {
+        "ready": {"type": "boolean"},
+        "state": {"enum": ["cold", "loading", "ready", "failed", "draining"]},
+        "error": {"type": "string", "description": "Why the function failed to start."},
+        "message": {"type": "string"},
     },
 }
 _ERRORS: Final[dict[str, str]] = {
@@ -115,18 +138,31 @@ def openapi_document(name: str, *, max_body_bytes: int) -> dict[str, object]:
                             "application/json": event,
                         },
                     },
-                    "responses": _responses("The classification, or the result event.")
+                    "responses": _responses(
+                        "The classification; or the result event in binary mode, whose data it is "
+                        "with the object beside it; or a batch of result events.",
+                        batch=True,
+                    )
                     | {"202": {"description": "Accepted; results went to the sink, if any."}},
                 },
             },
-            "/health/liveness": {"get": _probe("Whether the process answers.", "liveness")},
-            "/health/readiness": {
-                "get": _probe("Whether the model is warm and the function not draining.", "ready")
-            },
+            **{path: {"get": _liveness(path)} for path in LIVENESS},
+            **{path: {"get": _readiness(path)} for path in READINESS},
             "/metrics": {
                 "get": {
                     "operationId": "metrics",
-                    "responses": {"200": {"description": "Prometheus text exposition."}},
+                    "responses": {
+                        "200": {
+                            "description": "Prometheus text exposition.",
+                            "content": {"text/plain": {"schema": {"type": "string"}}},
+                        }
+                    },
+                }
+            },
+            "/openapi.json": {
+                "get": {
+                    "operationId": "openapi",
+                    "responses": {"200": _json("This document.", {"type": "object"})},
                 }
             },
         },
@@ -135,22 +171,44 @@ def openapi_document(name: str, *, max_body_bytes: int) -> dict[str, object]:
                 "Classification": _CLASSIFICATION,
                 "ClassScore": _SCORE,
                 "Error": _ERROR,
+                "Liveness": _LIVENESS,
+                "Readiness": _READINESS,
             }
         },
     }
 
 
-def _responses(description: str) -> dict[str, object]:
-    def answer(text: str, schema: str) -> dict[str, object]:
-        reference = {"$ref": f"#/components/schemas/{schema}"}
-        return {"description": text, "content": {"application/json": {"schema": reference}}}
+def _responses(description: str, *, batch: bool = False) -> dict[str, object]:
+    answer = _json(description, _reference("Classification"))
+    if batch:
+        events = {"type": "array", "items": {"type": "object"}}
+        answer["content"] |= {"application/cloudevents-batch+json": {"schema": events}}
+    errors = {status: _json(text, _reference("Error")) for status, text in _ERRORS.items()}
+    return {"200": answer, **errors, "default": _json("Any other refusal.", _reference("Error"))}
 
-    errors = {status: answer(text, "Error") for status, text in _ERRORS.items()}
-    return {"200": answer(description, "Classification"), **errors}
+
+def _liveness(path: str) -> dict[str, object]:
+    answer = _json("The process answers.", _reference("Liveness"))
+    return {"operationId": f"live{_words(path)}", "responses": {"200": answer}}
 
 
-def _probe(description: str, operation: str) -> dict[str, object]:
+def _readiness(path: str) -> dict[str, object]:
     return {
-        "operationId": operation,
-        "responses": {"200": {"description": description}, "503": {"description": "Not yet."}},
+        "operationId": f"ready{_words(path)}",
+        "responses": {
+            "200": _json("The model is warm.", _reference("Readiness")),
+            "503": _json("Loading, failed or draining.", _reference("Readiness")),
+        },
     }
+
+
+def _json(description: str, schema: dict[str, object]) -> _Answer:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _reference(schema: str) -> dict[str, object]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _words(path: str) -> str:
+    return "".join(word.capitalize() for word in path.split("/"))

@@ -95,6 +95,14 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         else:
             self.request.expect_continue = False
 
+    def send_continue(self) -> None:
+        # waitress waits for a body after this, also where none was announced: boto3 sends
+        # `Expect: 100-continue` with an empty object, and would wait for its answer for ever.
+        if self.request.content_length or self.request.chunked:
+            super().send_continue()
+        else:
+            self.request.expect_continue = False
+
     def readable(self) -> bool:
         if self._linger_until is None:
             return bool(super().readable())

@@ -87,7 +87,7 @@ class _Storage(NamedTuple):
 
     kind: str
     key: str
-    count: int
+    length: int
 
 
 class _View(NamedTuple):
@@ -220,7 +220,7 @@ def _read_storages(
         dtype = _DTYPES[storage.kind]
         count = int.from_bytes(data[position : position + _COUNT_BYTES], "little")
         position += _COUNT_BYTES
-        if count != storage.count or position + count * dtype.itemsize > len(data):
+        if count != storage.length or position + count * dtype.itemsize > len(data):
             raise ModelInvalid(f"the checkpoint is damaged or cut off at storage {key}")
         storages[key] = np.frombuffer(data, dtype, count, position)
         position += count * dtype.itemsize
