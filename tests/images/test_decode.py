@@ -339,7 +339,7 @@ def test_a_jpeg_of_endless_scans_is_refused(encode, quadrants, square, limits):
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
 def test_a_compressed_metadata_bomb_is_refused(kind, encode, quadrants, square, limits):
-    body = kind + b"bomb\0\0" + zlib.compress(b"\0" * 200_000_000, 9)
+    body = kind + b"bomb\0\0" + zlib.compress(b"\0" * 20_000_000, 9)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     data = encode(quadrants, "PNG")
     with pytest.raises(ImageUndecodable, match="start like PNG"):

@@ -8,6 +8,7 @@ from rookery.errors import ModelInvalid, ModelNotFound
 from rookery.models.card import CARD_FILE, dump
 from rookery.models.copying import export_version
 from rookery.models.integrity import verify
+from rookery.models.labels import write_labels
 from rookery.models.repository import Repository
 
 
@@ -115,6 +116,15 @@ def test_nothing_is_visible_while_it_is_built(repository, card):
 def test_a_model_without_labels_is_not_published(repository, card):
     with pytest.raises(ModelInvalid, match=r"no label file 'labels\.txt'"):
         repository.publish(card, lambda _: None)
+    assert repository.references() == ()
+
+
+def test_a_card_that_could_not_be_read_back_is_not_published(repository, card):
+    with pytest.raises(ModelInvalid, match=r"the card of birds .*\n.*license must be"):
+        repository.publish(
+            replace(card, license=""),
+            lambda directory: write_labels(directory / "labels.txt", ("a", "b", "c")),
+        )
     assert repository.references() == ()
 
 

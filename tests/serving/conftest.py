@@ -26,7 +26,7 @@ from rookery.serving.service import Service
 from rookery.serving.startup import Startup
 from rookery.serving.subscriber import Subscriber, Subscription
 
-MAX_BODY_BYTES = 100_000
+MAX_BODY_BYTES = 1_000_000
 
 
 class WatchedModel:
@@ -105,7 +105,7 @@ def make_function(
     """Make a function; what is not said is as a person would have it, but for the tiny limits."""
     made: list[FunctionUnderTest] = []
 
-    def make(
+    def make(  # noqa: PLR0913
         *,
         with_store: bool = True,
         with_sink: bool = True,

@@ -189,11 +189,15 @@ def test_leaving_does_not_wait_for_a_long_poll(sink):
     assert left_while_waiting
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_receiver_that_breaks_is_noticed(sink):
+def test_a_receiver_that_breaks_is_noticed(sink, monkeypatch):
     class BrokenQueue(MemoryQueue):
         def receive(self):
             raise ZeroDivisionError
 
-    with pump(BrokenQueue(), sink) as running:
+    told = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
+
+    with pump(BrokenQueue(), sink, receivers=1) as running:
         until(lambda: not running.alive)
+
+    assert told.is_set()

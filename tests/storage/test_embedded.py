@@ -97,6 +97,15 @@ def test_uploads_and_deletes_from_many_threads_lose_no_notification(queue):
     assert seen - {"end"} == keys
 
 
+def test_an_upload_outlives_its_queue(queue):
+    s3_client, sqs_client, bucket, url = queue()
+    sqs_client.delete_queue(QueueUrl=url)
+
+    s3_client.put_object(Bucket=bucket, Key="a.jpg", Body=b"x")
+
+    assert s3_client.get_object(Bucket=bucket, Key="a.jpg")["Body"].read() == b"x"
+
+
 @pytest.mark.parametrize(
     ("access_key", "secret_key", "code"),
     [("nobody", "x", "InvalidAccessKeyId"), ("test-key", "x", "SignatureDoesNotMatch")],

@@ -14,7 +14,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from rookery.cli.models import command
 from rookery.models.repository import Repository
 
 
@@ -128,3 +130,24 @@ def checkpoint(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
         return stream.getvalue()
 
     return write
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROOKERY_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home):
+    del home
+
+    def rookery_models(*arguments, fails=None):
+        result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+        if fails is None:
+            assert result.exception is None, result.output
+            return result.output
+        assert isinstance(result.exception, fails)
+        return str(result.exception)
+
+    return rookery_models

@@ -28,8 +28,7 @@ class SavedFunction:
         self._function = function
         _, inputs = function.structured_input_signature
         self._signature = Signature(
-            inputs=tuple(_spec(name, spec) for name, spec in inputs.items()),
-            outputs=tuple(_spec(name, spec) for name, spec in function.structured_outputs.items()),
+            inputs=_specs(inputs), outputs=_specs(function.structured_outputs)
         )
 
     @property
@@ -106,9 +105,12 @@ def import_tensorflow() -> ModuleType:
     return module
 
 
-def _spec(name: str, spec: "tf.TensorSpec") -> TensorSpec:
-    shape = tuple(spec.shape) if spec.shape.rank is not None else ()
-    return TensorSpec(name, spec.dtype.name, shape)
+def _specs(tensors: "Mapping[str, tf.TensorSpec]") -> tuple[TensorSpec, ...]:
+    """Describe *tensors*, by name: a SavedModel keeps no order."""
+    return tuple(
+        TensorSpec(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
+        for name, spec in sorted(tensors.items())
+    )
 
 
 def _first_line(exc: Exception) -> str:

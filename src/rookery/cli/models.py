@@ -35,8 +35,8 @@ def list_models(*, as_json: bool) -> None:
 
     repository = _repository(_settings())
     present, damaged = _read_all(repository)
-    names = {version.card.name for version in present}
-    missing = [model for name, model in ZOO.items() if name not in names]
+    sources = {(version.card.name, version.card.source) for version in present}
+    missing = [model for name, model in ZOO.items() if (name, model.card.source) not in sources]
     if as_json:
         document = {
             "models": [_row(version) for version in present],
@@ -66,8 +66,12 @@ def list_models(*, as_json: bool) -> None:
 
 
 @command.command(
-    epilog="Examples: `rookery models pull efficientnet-lite0` needs no network; "
-    "`rookery models pull resnet50 --file weights.h5` takes a file you have."
+    epilog="""\b
+Examples:
+  rookery models pull efficientnet-lite0            needs no network
+  rookery models pull resnet50                      downloads 98 MiB, resumes, verifies
+  rookery models pull resnet50 --file weights.h5    takes a file you have
+"""
 )
 @click.argument("name")
 @click.option(
@@ -101,8 +105,14 @@ def pull(name: str, weights: Literal["published", "random"], file: Path | None) 
 
 @command.command(
     "import",
-    epilog="Example: `rookery models import ./export --name flowers --labels flowers.txt`. Keras "
-    "models usually scale pixels themselves; give --mean and --scale when yours does not.",
+    epilog="""Keras models usually scale pixels themselves; give --mean and --scale when yours
+does not: a pixel p becomes (p - mean) / scale.
+
+\b
+Examples:
+  rookery models import ./export --name flowers --labels flowers.txt
+  rookery models import cats.keras --name cats --mean 127.5 127.5 127.5 --scale 127.5 127.5 127.5
+""",
 )
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", required=True, help="The model's name here: lowercase, no spaces.")
@@ -180,7 +190,12 @@ def import_command(  # noqa: PLR0913, PLR0917 - each is one option
     _announce(import_model(path, _repository(_settings()), choices), "is ready")
 
 
-@command.command(epilog="Example: `rookery models export efficientnet-lite0 ./model`.")
+@command.command(
+    epilog="""\b
+Example:
+  rookery models export efficientnet-lite0 ./model
+"""
+)
 @click.argument("name")
 @click.argument("destination", type=click.Path(path_type=Path))
 def export(name: str, destination: Path) -> None:

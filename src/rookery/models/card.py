@@ -77,17 +77,26 @@ def load_card(directory: Path) -> ModelCard:
         raise ModelInvalid(f"{path} cannot be read: {exc.strerror or exc}") from exc
     if len(text) > _MAX_CARD_BYTES:
         raise ModelInvalid(f"{path} is longer than {_MAX_CARD_BYTES:,} bytes: no model card is")
+    return parse_card(text, str(path))
+
+
+def parse_card(text: str | bytes, where: str) -> ModelCard:
+    """Read the card in *text*; *where* names it in messages.
+
+    Raises:
+        ModelInvalid: it cannot be used; every problem is listed.
+    """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ModelInvalid(f"{path} is not JSON: {exc}") from exc
+        raise ModelInvalid(f"{where} is not JSON: {exc}") from exc
     if not isinstance(document, dict):
-        raise ModelInvalid(f"{path} must hold a JSON object")
+        raise ModelInvalid(f"{where} must hold a JSON object")
     problems: list[str] = []
     card = _card(Fields(document, problems))
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise ModelInvalid(f"{path} is no model card:\n{lines}")
+        raise ModelInvalid(f"{where} is no model card:\n{lines}")
     return card
 
 

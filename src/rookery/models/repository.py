@@ -10,7 +10,7 @@ from typing import Final
 from uuid import uuid4
 
 from rookery.errors import ModelInvalid, ModelNotFound
-from rookery.models.card import CARD_FILE, ModelCard, dump, is_model_name, load_card
+from rookery.models.card import CARD_FILE, ModelCard, dump, is_model_name, load_card, parse_card
 from rookery.models.integrity import digests
 
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
@@ -87,6 +87,8 @@ class Repository:
             if not (incoming / card.labels).is_file():
                 raise ModelInvalid(f"{card.name} has no label file {card.labels!r}")
             finished = replace(card, files=digests(incoming))
+            # What could not be read back is not published.
+            parse_card(dump(finished), f"the card of {card.name}")
             return self._rename(incoming, parent, finished)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)

@@ -70,9 +70,9 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.response_headers.append(("Content-Type", "application/json"))
         self.set_close_on_finish()
         self.content_length = len(body)
-        self.write(body)
         self.channel.refused = True
         self.channel.server.on_refused(code, int(status))
+        self.write(body)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -85,20 +85,16 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = _JsonErrorTask
     refused: bool = False
     close_when_flushed: bool
+    will_close: bool
     _linger_until: float | None = None
     _heard: float = 0.0
 
     def send_continue(self) -> None:
-        # waitress would ask for the body of a request that it has just refused.
-        if self.request.error is None:
-            super().send_continue()
-        else:
-            self.request.expect_continue = False
-
-    def send_continue(self) -> None:
-        # waitress waits for a body after this, also where none was announced: boto3 sends
-        # `Expect: 100-continue` with an empty object, and would wait for its answer for ever.
-        if self.request.content_length or self.request.chunked:
+        # waitress waits for a body after this, also of a request that it has just refused, and
+        # also where none was announced: boto3 sends `Expect: 100-continue` with an empty object,
+        # and would wait for its answer for ever.
+        announced = self.request.content_length or self.request.chunked
+        if announced and self.request.error is None:
             super().send_continue()
         else:
             self.request.expect_continue = False
@@ -121,7 +117,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
 
     def handle_write(self) -> None:
-        if self.refused and self.close_when_flushed and self._linger_until is None:
+        lingers = self.refused and self.close_when_flushed and not self.will_close
+        if lingers and self._linger_until is None:
             self._flush_exception(self._flush_some)
             if not self.total_outbufs_len and self.connected:
                 self.close_when_flushed = False
@@ -154,6 +151,7 @@ class Server:
     ) -> None:
         """Bind *host*:*port*; the arguments are those of `serve`."""
         self._drain_seconds = drain_seconds
+        self._closed = False
         self._stopping = False  # no Event: its lock is not for signal handlers
         listener = _bind(host, port)
         self.url = _url(host, listener)
@@ -166,7 +164,6 @@ class Server:
             connection_limit=1000,
             asyncore_use_poll=True,
             ident=None,
-            send_bytes=1,  # the worker itself sends its answer: no wake-up of the reading thread
             recv_bytes=65536,
         )
         self._server.channel_class = _Channel
@@ -196,10 +193,12 @@ class Server:
     def stop(self) -> None:
         """Ask `run` to drain and return; callable from any thread or signal handler."""
         self._stopping = True
-        self._server.pull_trigger()
+        if not self._closed:
+            self._server.pull_trigger()
 
     def close(self) -> None:
         """Close every socket and end the worker threads."""
+        self._closed = True
         self._server.task_dispatcher.shutdown(timeout=1)
         wasyncore.dispatcher.close(self._server)
         wasyncore.close_all(self._server._map)  # noqa: SLF001

@@ -2,8 +2,7 @@
 
 Everything is in memory and in this process. What is put around moto here makes it fit to be served
 by threads: direct dispatch (moto's own looks through every AWS service on every request, 3 ms),
-the raw path that it needs for odd keys, one delete from a queue at a time, one notification for
-one upload, and real credentials.
+the raw path that it needs for odd keys, one delete from a queue at a time, and real credentials.
 """
 
 import io
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from rookery.errors import SettingsInvalid
+from rookery.storage.embedded_notifications import correct_notifications
 from rookery.storage.signature import SignedRequest, refusal
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def application() -> "WSGIApplication":
     """Return S3 and SQS as one WSGI application that takes any credentials, as moto does."""
     from moto.server import create_backend_app  # noqa: PLC0415
 
-    _announce_multipart_uploads_once()
+    correct_notifications()
     s3: WSGIApplication = create_backend_app("s3")
     sqs: WSGIApplication = create_backend_app("sqs")
     deleting = threading.Lock()
@@ -145,26 +145,6 @@ def provision(app: "WSGIApplication", *, buckets: Sequence[str], queue: str) -> 
 def queue_url(endpoint: str, queue: str) -> str:
     """Return the URL of *queue* for clients of *endpoint*."""
     return f"{endpoint}/{ACCOUNT}/{queue}"
-
-
-def _announce_multipart_uploads_once() -> None:
-    """Drop the second notification, Put, that moto 5 sends when a multipart upload completes.
-
-    AWS sends CompleteMultipartUpload alone. Nothing but moto's function tells the two apart.
-    """
-    from moto.s3 import notifications  # noqa: PLC0415
-
-    send = notifications.send_event
-    if getattr(send, "announces_once", False):
-        return
-    put = notifications.S3NotificationEvent.OBJECT_CREATED_PUT_EVENT
-
-    def send_event(account_id: str, event_name: object, bucket: object, key: object) -> None:
-        if event_name is not put or getattr(key, "multipart", None) is None:
-            send(account_id, event_name, bucket, key)
-
-    send_event.announces_once = True  # type: ignore[attr-defined]
-    notifications.send_event = send_event
 
 
 def _notification(queue: str) -> str:

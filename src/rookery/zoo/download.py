@@ -131,7 +131,8 @@ def _continue(
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
             done = start
-            for chunk in response.stream(_CHUNK):
+            # Not stream(): it drops what it holds of a chunk when the connection breaks.
+            while chunk := response.read1(_CHUNK):
                 done += len(chunk)
                 if done > remote.max_bytes:
                     part.unlink()
@@ -190,5 +191,8 @@ def _length(path: Path) -> int:
 
 def _cause(failure: Exception | None) -> str:
     if isinstance(failure, urllib3.exceptions.MaxRetryError) and failure.reason is not None:
-        return str(failure.reason)
-    return str(failure) if failure else "the server keeps sending less than it announced"
+        failure = failure.reason
+    if failure is None or isinstance(failure, urllib3.exceptions.ProtocolError):
+        return "the connection keeps breaking"
+    # urllib3 puts the connection object in front of what went wrong.
+    return str(failure).partition(": ")[2] or str(failure)

@@ -15,7 +15,7 @@ from rookery.backends.signature import check_signature
 from rookery.errors import BackendFailed, ModelInvalid
 from rookery.images.normalize import normalize
 from rookery.images.preprocessing import Preprocessing
-from rookery.models.card import Activation, ModelCard
+from rookery.models.card import Activation, ModelCard, dump, parse_card
 from rookery.models.labels import write_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.zoo.export import export
@@ -64,6 +64,7 @@ def import_model(path: Path, repository: Repository, choices: Import) -> ModelVe
         source = _savedmodel(path, Path(scratch))
         function = open_savedmodel(source, choices.signature)
         card = _draft(path, function.signature, choices)
+        parse_card(dump(card), "what the options describe")
         scores = _run_sample(function, card)
         card = replace(card, classes=scores.shape[1], activation=_activation(scores, choices))
         labels = choices.labels or tuple(f"class {index}" for index in range(card.classes))
@@ -127,12 +128,17 @@ def _size(signature: Signature, choices: Import) -> tuple[int, int]:
     shape = signature.inputs[0].shape
     if len(shape) != _IMAGE_RANK or shape[3] not in {None, _CHANNELS}:
         raise ModelInvalid(f"the input is {shape}, an image batch is (batch, height, width, 3)")
-    declared = shape[1:3]
-    if choices.size is not None:
-        return choices.size
-    if declared[0] is None or declared[1] is None:
+    height, width = (
+        declared if chosen is None else chosen
+        for declared, chosen in zip(shape[1:3], choices.size or (None, None), strict=True)
+    )
+    if height is None or width is None:
         raise ModelInvalid("the model takes images of any size; choose one with --size 224x224")
-    return declared[0], declared[1]
+    if shape[1] not in {None, height} or shape[2] not in {None, width}:
+        raise ModelInvalid(
+            f"the model takes images of {shape[2]}x{shape[1]}, not of {width}x{height}"
+        )
+    return height, width
 
 
 def _output(signature: Signature, choices: Import) -> TensorSpec:

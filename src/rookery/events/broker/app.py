@@ -1,7 +1,7 @@
 """The broker's HTTP application: a bare WSGI callable, as every framework costs events a second."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -13,8 +13,6 @@ from rookery.events.broker.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-_READING: Final = frozenset({"GET", "HEAD"})
 
 Reader = Callable[["WSGIEnvironment"], Response]
 
@@ -71,9 +69,9 @@ class App:
                 WebHook_Allowed_Rate="*",
             )
         reader = self._readers.get(path)
-        if method in _READING and reader is not None:
+        if method == "GET" and reader is not None:
             return reader(environ)
-        if method in _READING:
+        if method == "GET":
             known = ", ".join(sorted(self._readers))
             return refuse("404 Not Found", "NotFound", f"there is {known}; events are POSTed")
         message = f"{method} does nothing here; events are POSTed"

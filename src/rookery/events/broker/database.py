@@ -155,7 +155,7 @@ class Readers:
                 connection = self._open()
             try:
                 yield connection
-            except sqlite3.Error:
+            except BaseException:
                 connection.close()
                 raise
             self._idle.put(connection)

@@ -80,15 +80,19 @@ class Dispatcher:
                 self._threads.append(thread)
                 thread.start()
 
+    def drain(self) -> None:
+        """Take up nothing more."""
+        self._tools.stopping.set()
+        for lane in self._lanes.values():
+            lane.stop()
+
     def stop(self, seconds: float) -> None:
-        """Take up nothing more; give attempts in flight so many *seconds* to finish.
+        """Drain, and give attempts in flight so many *seconds* to finish.
 
         What is not finished then stays in the journal, and is delivered after the next start.
         """
         deadline = time.monotonic() + seconds
-        self._tools.stopping.set()
-        for lane in self._lanes.values():
-            lane.stop()
+        self.drain()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._alarm.stop()

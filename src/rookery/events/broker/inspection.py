@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 AFTER_HEADER: Final = "Rookery-After"
 MAX_LIMIT: Final = 1000
 MAX_WAIT: Final = 60.0
+_WAITING_PAUSE: Final = 0.002
 _PAGE_BYTES: Final = 8 * 1024 * 1024
 _REPLAY_PAGE: Final = 500
 _DEAD_PAGE: Final = 32
@@ -104,8 +105,7 @@ class Inspection:
         if "deadletters" in fields:
             if fields["deadletters"] != "true":
                 raise RequestInvalid("deadletters must be true")
-            offsets = self._journal.ask(reading.dead_offsets, trigger.name)
-            queued = self._journal.make(Requeue(trigger.name, tuple(offsets)))
+            queued = self._revive(trigger)
         elif "since" in fields:
             since = _timestamp(fields["since"])
             queued = self._requeue(trigger, self._journal.ask(reading.received_after, since))
@@ -132,7 +132,10 @@ class Inspection:
                 if not self._journal.wait_beyond(page.last, left, self._stopping):
                     break
                 page = self._page(page.last, query, limit)
-                if self._stopping.is_set():
+                if page.events:
+                    break
+                # A reader of rare events must not look at every single commit of others.
+                if self._stopping.wait(_WAITING_PAUSE):
                     break
             return page
         finally:
@@ -154,6 +157,13 @@ class Inspection:
                 queued += self._journal.make(Requeue(trigger.name, offsets))
             after = page.last
         return queued
+
+    def _revive(self, trigger: Trigger) -> int:
+        dead = self._journal.ask(reading.dead_offsets, trigger.name)
+        return sum(
+            self._journal.make(Requeue(trigger.name, tuple(dead[start : start + _REPLAY_PAGE])))
+            for start in range(0, len(dead), _REPLAY_PAGE)
+        )
 
     def _dead_lines(self, trigger: str | None) -> Iterator[bytes]:
         after = (0, "")

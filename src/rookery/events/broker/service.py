@@ -52,18 +52,24 @@ class Broker:
     """
 
     def __init__(
-        self, app: "WSGIApplication", journal: Journal, metrics: Metrics, draining: threading.Event
+        self,
+        app: "WSGIApplication",
+        parts: Tools,
+        dispatcher: Dispatcher,
+        draining: threading.Event,
     ) -> None:
         """See `open_broker`."""
         self.app = app
-        self.journal = journal
-        self._metrics = metrics
+        self.journal = parts.journal
+        self._metrics = parts.metrics
+        self._dispatcher = dispatcher
         self._draining = draining
 
     def drain(self) -> None:
-        """Be not ready, and end every wait for events; events are still taken in."""
+        """Be not ready, end every wait, start no delivery; events are still taken in."""
         self._draining.set()
         self.journal.interrupt()
+        self._dispatcher.drain()
 
     def refused(self, code: str, status: int) -> None:
         """Count a request that the server refused before it reached the application."""
@@ -93,7 +99,8 @@ def open_broker(
             connections_per_host=max((each.concurrency for each in triggers), default=1),
         )
         stopping = threading.Event()
-        dispatcher = Dispatcher(Tools(journal, triggers, transport, metrics, stopping))
+        tools = Tools(journal, triggers, transport, metrics, stopping)
+        dispatcher = Dispatcher(tools)
         metrics.watch(lambda: journal.ask(reading.counts))
         app = App(
             Ingress(journal, triggers, metrics, max_event_bytes=limits.event_bytes),
@@ -111,7 +118,7 @@ def open_broker(
         )
         dispatcher.start()
         pruning.start()
-        broker = Broker(app, journal, metrics, draining)
+        broker = Broker(app, tools, dispatcher, draining)
         try:
             yield broker
         finally:

@@ -42,6 +42,8 @@ class Transport:
                 preload_content=False,
                 timeout=urllib3.Timeout(total=timeout),
             )
+        except urllib3.exceptions.NewConnectionError as exc:
+            return NoAnswer(_reason(exc))  # a TimeoutError by urllib3's class tree only
         except urllib3.exceptions.TimeoutError:
             return NoAnswer(f"no answer within {timeout:g} s")
         except urllib3.exceptions.HTTPError as exc:
