@@ -74,7 +74,7 @@ def _read(folder: Path, environ: Mapping[str, str]) -> FunctionFolder:
     file = folder / "func.yaml"
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+    except (OSError, ValueError, yaml.YAMLError) as exc:  # ValueError: 2026-13-01 is no date
         raise FunctionInvalid(f"{file} cannot be read: {exc}") from exc
     if not isinstance(document, dict):
         raise FunctionInvalid(f"{file} is not a mapping")

@@ -32,7 +32,9 @@ def test_every_upload_has_exactly_one_result_after_kills(quick_system: System, v
         quick_system.kill(victim)
     uploader.join()
 
-    results = quick_system.results(IMAGES, after=0, seconds=180)
+    quick_system.results(IMAGES, after=0, seconds=180)
+    quick_system.settle()
+    results = quick_system.journal("dev.rookery.")
 
     assert {event.type for event in results} == {"dev.rookery.inference.completed.v1"}
     assert sorted(event.subject or "" for event in results) == sorted(keys)

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from rookery.events.broker.client import follow, head
+from rookery.events.broker.client import follow, head, triggers
 from rookery.events.wire import CloudEvent
 from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
 from rookery.local.state import LocalState, read_state
@@ -64,6 +64,25 @@ class System:
             if len(found) == number:
                 return found
         pytest.fail(f"{len(found)} of {number} results within {seconds:.0f} s\n{self.logs()}")
+
+    def journal(self, type_prefix: str) -> list[CloudEvent]:
+        """Every event of a type that is in the broker's journal now."""
+        newest = self.head()
+        found: list[CloudEvent] = []
+        for offset, event in follow(self.state.broker_url, after=0, wait=0.1, stop=lambda: False):
+            if event.type.startswith(type_prefix):
+                found.append(event)
+            if offset == newest:
+                break
+        return found
+
+    def settle(self, seconds: float = 60) -> None:
+        """Wait until the broker has nothing left to deliver."""
+
+        def settled() -> bool:
+            return all(trigger["pending"] == 0 for trigger in triggers(self.state.broker_url))
+
+        wait_until(settled, seconds, "the delivery of everything")
 
     def pid(self, name: str) -> int | None:
         """The process id of the child called *name*, read from the kernel."""

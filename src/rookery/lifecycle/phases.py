@@ -23,6 +23,7 @@ from rookery.events.wire import to_binary
 from rookery.images.limits import ImageLimits
 from rookery.images.sample import sample_jpeg
 from rookery.models.card import ModelCard
+from rookery.models.integrity import verify
 from rookery.models.labels import read_labels
 from rookery.models.repository import ModelVersion
 from rookery.pipeline import Classifier
@@ -55,10 +56,11 @@ def load(version: ModelVersion, backend: Backend) -> Loaded:
     """Read the model's files into memory.
 
     Raises:
-        ModelInvalid: the files are damaged, or do not match the card.
+        ModelInvalid: the files are not those that were published, or do not match the card.
     """
     started = perf_counter()
     card = version.card
+    verify(version.directory, card)
     labels = read_labels(version.directory, card)
     model = backend.load(version.directory, card)
     _log.info(

@@ -100,6 +100,8 @@ def plan(
             _rookery(
                 "source", "sqs", f"--queue-url={queue_url(storage_url, queue)}",
                 f"--endpoint-url={storage_url}", f"--sink={broker_url}",
+                # Polls are free here, and what a killed source was lent comes back sooner.
+                "--wait-seconds=5", "--visibility-seconds=10",
             ),
             s3_env,
         ),

@@ -1,45 +1,59 @@
 """The ports of everything that runs on this machine, checked before anything starts."""
 
 import socket
+from itertools import count, islice
+from typing import Final
 
 from rookery.errors import PortTaken
 from rookery.local.plan import HOST, Ports
+
+_HIGHEST: Final = 65_535
 
 
 def choose_ports(*, storage: int, broker: int, first_function: int, functions: int) -> Ports:
     """Return the wanted ports, all of them free at this moment; 0 means any.
 
-    Functions count up from *first_function*.
+    Functions count up from *first_function*, past the ports of storage and broker.
 
     Raises:
-        PortTaken: with every port that is taken, and the option that changes it.
+        PortTaken: with every port that cannot be had, and the option that changes it.
     """
+    others = {storage, broker}
+    upwards = (port for port in count(first_function) if port not in others)
+    function_ports = list(islice(upwards, functions)) if first_function else [0] * functions
     wanted = [
         ("storage", "--storage-port", storage),
         ("broker", "--broker-port", broker),
-        *(
-            (f"function {n + 1}", "--function-port", first_function + n if first_function else 0)
-            for n in range(functions)
-        ),
+        *((f"function {n}", "--function-port", port) for n, port in enumerate(function_ports, 1)),
     ]
-    taken = [
-        f"port {port} for the {what} is taken; free it, or choose another with {option}"
+    problems = [
+        f"port {port} for the {what} {problem}; choose another with {option}"
         for what, option, port in wanted
-        if port and not _is_free(port)
+        if port and (problem := _problem(port))
     ]
-    if taken:
-        raise PortTaken("\n".join(taken))
+    if storage and storage == broker:
+        problems.append(
+            f"port {storage} is wanted for both storage and broker; choose another with "
+            "--storage-port or --broker-port"
+        )
+    if problems:
+        raise PortTaken("\n".join(problems))
     free = _free_ports(sum(port == 0 for _, _, port in wanted))
     ports = [port or free.pop() for _, _, port in wanted]
     return Ports(ports[0], ports[1], tuple(ports[2:]))
 
 
-def _is_free(port: int) -> bool:
+def _problem(port: int) -> str:
+    """Say why *port* cannot be listened on, or nothing."""
+    if not 0 < port <= _HIGHEST:
+        return f"does not exist: they go up to {_HIGHEST}"
     try:
         socket.create_server((HOST, port)).close()
+    except PermissionError:
+        return "is reserved for root"
     except OSError:
-        return False
-    return True
+        return "is taken: free it"
+    return ""
 
 
 def _free_ports(number: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rookery.errors import Misconfigured
 
 _FILE: Final = "up.json"
+_HIGHEST_PID: Final = 2**22  # Linux, on 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def read_state(home: Path) -> LocalState | None:
 
 
 def _state(document: dict[str, Any]) -> LocalState:
-    if not isinstance(document["pid"], int) or document["pid"] <= 0:
+    if not isinstance(document["pid"], int) or not 0 < document["pid"] <= _HIGHEST_PID:
         raise ValueError(f"pid is {document['pid']!r}")
     return LocalState(**document)
 

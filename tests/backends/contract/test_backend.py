@@ -52,6 +52,14 @@ def test_a_batch_gives_what_its_images_give_alone(model):
     np.testing.assert_allclose(model(batch)["scores"], alone, atol=1e-6)
 
 
+def test_the_layout_of_the_batch_in_memory_does_not_matter(model):
+    batch = images(3)
+    frozen = batch.copy()
+    frozen.flags.writeable = False
+    for same in (np.asfortranarray(batch), np.repeat(batch, 2, axis=0)[::2], frozen):
+        np.testing.assert_array_equal(model(same)["scores"], model(batch)["scores"])
+
+
 def test_an_answer_is_not_changed_by_the_next_call(model):
     first = model(images(2, seed=1))["scores"]
     kept = first.copy()

@@ -121,7 +121,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # FULL makes every commit wait for the disk: a 202 survives a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 10000")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:

@@ -1,0 +1,167 @@
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from rookery.function_folder import EventSubscription, FunctionFolder
+from rookery.local.plan import ACCESS_KEY, SECRET_KEY, Ports, plan, triggers
+
+HOME = Path("/srv/rookery home")
+BIRDS = FunctionFolder(
+    name="birds",
+    path=Path("functions/birds"),
+    envs={"ROOKERY_MODEL": "gulls", "S3_BUCKET_NAME": "elsewhere"},
+    subscriptions=(
+        EventSubscription("default", {"type": "com.amazonaws.s3.ObjectCreated:Put"}),
+        EventSubscription("default", {"type": "com.amazonaws.s3.ObjectCreated:Copy", "x": "1"}),
+    ),
+)
+CROWS = FunctionFolder(name="crows", path=Path("functions/crows"))
+PORTS = Ports(storage=9000, broker=8081, functions=(8080, 8082))
+
+
+@pytest.fixture
+def local():
+    return plan((BIRDS, CROWS), PORTS, bucket="images", home=HOME)
+
+
+def named(local, name):
+    (found,) = (process for process in local.processes if process.name == name)
+    return found
+
+
+def test_processes_are_in_the_order_of_their_start(local):
+    names = [process.name for process in local.processes]
+    assert names == ["storage", "broker", "source", "birds", "crows"]
+
+
+def test_every_process_is_this_rookery(local):
+    for process in local.processes:
+        assert process.command[1:3] == ("-m", "rookery")
+
+
+def test_everything_has_its_own_address_on_this_machine(local):
+    assert local.storage_url == "http://127.0.0.1:9000"
+    assert local.broker_url == "http://127.0.0.1:8081"
+    assert local.function_urls == {
+        "birds": "http://127.0.0.1:8080",
+        "crows": "http://127.0.0.1:8082",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("storage", 9000), ("broker", 8081), ("birds", 8080), ("crows", 8082)]
+)
+def test_a_server_listens_where_its_readiness_is_asked_for(local, name, port):
+    process = named(local, name)
+    assert f"--port={port}" in process.command
+    assert urlsplit(process.ready_url).port == port
+
+
+def test_the_source_sends_the_buckets_events_to_the_broker(local):
+    command = named(local, "source").command
+    assert "--sink=http://127.0.0.1:8081" in command
+    assert any(part.startswith("--queue-url=") and "images-events" in part for part in command)
+    assert "--queue=images-events" in named(local, "storage").command
+
+
+@pytest.mark.parametrize("name", ["birds", "crows"])
+def test_a_function_reads_our_bucket_and_answers_our_broker(local, name):
+    env = named(local, name).env
+    assert env["K_SINK"] == "http://127.0.0.1:8081"
+    assert env["ROOKERY_HOME"] == str(HOME)
+    assert (env["S3_ENABLED"], env["S3_BUCKET_NAME"]) == ("true", "images")
+    assert env["S3_ENDPOINT_URL"] == "http://127.0.0.1:9000"
+    assert (env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"]) == (ACCESS_KEY, SECRET_KEY)
+
+
+def test_what_func_yaml_says_does_not_override_the_users_own_environment(local):
+    # `rookery serve` reads func.yaml itself, and the environment wins over it.
+    assert "ROOKERY_MODEL" not in named(local, "birds").env
+
+
+def test_a_function_is_served_from_its_folder_wherever_that_is(local):
+    assert "functions/birds/" in named(local, "birds").command
+
+
+def test_secrets_are_in_no_command_line(local):
+    assert not any(SECRET_KEY in part for process in local.processes for part in process.command)
+
+
+def test_the_broker_is_given_the_triggers_file(local):
+    assert f"--triggers={HOME}/triggers.yaml" in named(local, "broker").command
+
+
+def test_a_function_without_a_port_is_a_fault():
+    with pytest.raises(ValueError, match="argument"):
+        plan((BIRDS, CROWS), Ports(1, 2, (3,)), bucket="images", home=HOME)
+
+
+# --- triggers ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def definition():
+    """The Trigger CustomResourceDefinition."""
+    return yaml.safe_load((Path(__file__).parent / "eventing-trigger.yaml").read_text())
+
+
+def closed(schema):
+    """*schema* without its openness: it keeps unknown fields, and Knative ignores them."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    fields = {name: closed(value) for name, value in schema.items()}
+    if isinstance(fields.get("properties"), dict):
+        fields.setdefault("additionalProperties", False)
+    return fields
+
+
+def test_there_is_one_trigger_for_every_subscription(local):
+    documents = list(yaml.safe_load_all(local.triggers))
+    assert [document["metadata"]["name"] for document in documents] == [
+        "birds-function-trigger-0",
+        "birds-function-trigger-1",
+    ]
+    assert [document["spec"]["filter"]["attributes"] for document in documents] == [
+        dict(subscription.filters) for subscription in BIRDS.subscriptions
+    ]
+    assert {document["spec"]["subscriber"]["uri"] for document in documents} == {
+        local.function_urls["birds"]
+    }
+
+
+def test_the_triggers_are_what_knative_takes(local, definition):
+    version = definition["spec"]["versions"][0]
+    validator = Draft202012Validator(
+        closed(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    )
+    for document in yaml.safe_load_all(local.triggers):
+        assert document["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
+        assert document["kind"] == definition["spec"]["names"]["kind"]
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", document["metadata"]["name"])
+        validator.validate(document["spec"])
+
+
+def test_the_check_of_the_triggers_would_find_a_wrong_one(definition):
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    validator = Draft202012Validator(closed(schema))
+    assert not validator.is_valid({"broker": 7})
+    assert not validator.is_valid({"broker": "default", "filters_": []})
+
+
+def test_without_subscriptions_there_are_no_triggers():
+    assert list(yaml.safe_load_all(triggers((CROWS,), {"crows": "http://x"}))) == []
+
+
+@pytest.mark.parametrize("value", ["true", "7", "a: b", "ümlaut", "2026-01-01", ""])
+def test_a_filters_value_stays_the_text_it_is(value):
+    subscribed = FunctionFolder(
+        name="birds", path=Path(), subscriptions=(EventSubscription("b", {"x": value}),)
+    )
+    (document,) = yaml.safe_load_all(triggers((subscribed,), {"birds": "http://x"}))
+    assert document["spec"]["filter"]["attributes"] == {"x": value}
