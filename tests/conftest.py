@@ -198,7 +198,11 @@ class Launched:
 
     def ends(self) -> int:
         """Wait for the end and return the exit status."""
-        status = self.process.wait(_DEADLINE_SECONDS)
+        try:
+            status = self.process.wait(_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         self._listener.join()
         return status
 
@@ -219,7 +223,7 @@ Launch = Callable[[Sequence[str], Mapping[str, str]], AbstractContextManager[Lau
 
 @pytest.fixture(scope="session")
 def launch() -> Launch:
-    """Start a command in an environment; it is killed at the end, if it still runs."""
+    """Start a command in an environment; it is terminated at the end, if it still runs."""
     return launched
 
 
@@ -234,7 +238,7 @@ def launched(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Lau
             yield running
         finally:
             if process.poll() is None:
-                process.kill()
+                process.terminate()  # a killed master would leave its workers behind
             running.ends()
 
 

@@ -32,6 +32,7 @@ from rookery.serving.server import Server, stopped_by_signals
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
 from rookery.serving.subscriber import Subscriber, Subscription
+from rookery.serving.unread import discard
 from rookery.settings import Settings
 from rookery.storage.protocol import ObjectStore
 from rookery.storage.s3 import connect as connect_s3
@@ -68,7 +69,9 @@ class Function:
                 except RookeryError as error:
                     _log.error("%s: %s", error.code, error)
                     return to_refusal(error)
-        return Response.from_app(self._app.wsgi_app, request.environ)
+        response = Response.from_app(self._app.wsgi_app, request.environ)
+        discard(request.environ["wsgi.input"])
+        return response
 
     def serve(self, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
         """Serve until SIGTERM or SIGINT, then drain.

@@ -62,7 +62,7 @@ class BodyTooLarge(Rejected):
         size = "too long" if length is None else f"{length:,} bytes"
         super().__init__(
             f"the request body is {size}, the limit is {limit:,} bytes; "
-            "send a smaller image or raise ROOKERY_MAX_BODY_BYTES"
+            "send less, or raise it (ROOKERY_MAX_BODY_BYTES for a function)"
         )
 
 

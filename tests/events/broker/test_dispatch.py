@@ -1,15 +1,18 @@
 """The delivery contract, between a real broker and real subscribers."""
 
 import base64
+import sqlite3
 import threading
 from dataclasses import replace
 
 import pytest
 
-from rookery.events.broker import reading
+from rookery.events.broker import dispatch, reading
 from rookery.events.broker.backoff import Backoff
+from rookery.events.broker.changes import Append
+from rookery.events.broker.entry import entry
 from rookery.events.broker.filters import Exact, Prefix
-from rookery.events.broker.service import Limits
+from rookery.events.broker.service import Limits, open_broker
 from rookery.events.wire import to_batch, to_binary, to_structured
 
 QUICK = Backoff(delay=0.01)
@@ -347,3 +350,53 @@ def test_liveness_says_that_every_thread_works(serve, subscribe, trigger, made):
     broker.post(made("1"))
     subscriber.wait(1)
     assert broker.send("GET", "/health/liveness").status == 200
+
+
+def test_a_delivery_is_not_repeated_because_it_could_not_be_written_down(
+    serve, subscribe, trigger, made, monkeypatch
+):
+    monkeypatch.setattr(dispatch, "_JOURNAL_PAUSE", 0.01)
+    subscriber = subscribe()
+    broker = serve(trigger(subscriber.url))
+    connection = broker.broker.journal._writer._connection
+    connection.execute(
+        "CREATE TEMP TRIGGER full BEFORE DELETE ON deliveries "
+        "BEGIN SELECT RAISE(ABORT, 'no space'); END"
+    )
+    broker.post(made("1"))
+    subscriber.wait(1)
+    broker.until("t", lambda _: broker.broker.journal.failing)
+    connection.execute("DROP TRIGGER full")
+    broker.until_settled("t")
+    assert subscriber.ids == ["1"]
+
+
+def test_delivery_goes_on_after_the_journal_could_not_be_read(
+    serve, subscribe, trigger, made, monkeypatch
+):
+    monkeypatch.setattr(dispatch, "_JOURNAL_PAUSE", 0.01)
+    subscriber = subscribe()
+    broker = serve(trigger(subscriber.url))
+    event_at, errors = reading.event_at, [sqlite3.OperationalError("disk I/O error")] * 3
+
+    def fail_first(*args):
+        if errors:
+            raise errors.pop()
+        return event_at(*args)
+
+    monkeypatch.setattr(reading, "event_at", fail_first)
+    broker.post(made("1"))
+    subscriber.wait(1)
+    assert broker.until_settled("t")["dead"] == 0
+
+
+def test_stopping_does_not_wait_for_a_retry_of_an_ordered_trigger(
+    subscribe, trigger, made, tmp_path
+):
+    subscriber = subscribe(503)
+    triggers = [trigger(subscriber.url, ordered=True, backoff=Backoff(delay=60))]
+    limits = Limits(drain_seconds=3600)
+    with open_broker(tmp_path / "broker.db", triggers, limits=limits) as broker:
+        broker.journal.make(Append((entry(made("1"), triggers),)))
+        subscriber.wait(1)
+    assert subscriber.ids == ["1"]

@@ -13,14 +13,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
+from rookery.delivery.retry import is_retried, parse_retry_after
 from rookery.errors import EventInvalid, UnsupportedMedia
 from rookery.events.wire import CloudEvent, from_http, is_event
 
-_RETRIED: Final = frozenset({404, 408, 409, 429})
 _SERVER_ERROR: Final = 500
 _ACCEPTED: Final = 202
 _BAD_GATEWAY: Final = 502
@@ -83,8 +82,8 @@ def judge(answer: Answer | NoAnswer, now: datetime) -> Delivered | Failed:
         answer.status,
         f"answered {answer.status}",
         answer.body,
-        retry=answer.status in _RETRIED or answer.status >= _SERVER_ERROR,
-        retry_after=_retry_after(answer.headers, now),
+        retry=is_retried(answer.status),
+        retry_after=parse_retry_after(_header(answer.headers, "retry-after"), now=now),
     )
 
 
@@ -108,14 +107,5 @@ def _accepted(answer: Answer) -> Delivered | Failed:
     )
 
 
-def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    value = next((v.strip() for k, v in headers.items() if k.lower() == "retry-after"), "")
-    if value.isascii() and value.isdecimal():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - now).total_seconds())
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)
