@@ -10,6 +10,9 @@ import pytest
 
 import rookery
 
+# One worker, because what these tests share takes seconds to start.
+pytestmark = pytest.mark.xdist_group("imports")
+
 MODULES = sorted(module.name for module in pkgutil.walk_packages(rookery.__path__, "rookery."))
 HEAVY = {
     "PIL", "boto3", "botocore", "cloudevents", "flask", "functions_framework", "keras", "moto",

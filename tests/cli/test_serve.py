@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# One worker, because what these tests share takes seconds to start.
+pytestmark = pytest.mark.xdist_group("serve")
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 LISTENING = r"listening on http://(\S+):(\d+)"
 _SECONDS = 30

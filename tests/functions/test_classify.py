@@ -12,6 +12,9 @@ import urllib3
 from rookery.events.result import COMPLETED
 from rookery.events.wire import BATCH, STRUCTURED, from_http
 
+# One worker, because what these tests share takes seconds to start.
+pytestmark = pytest.mark.xdist_group("classify")
+
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "functions" / "classify" / "classify.py"
 FRAMEWORK = Path(sys.executable).with_name("functions-framework")

@@ -281,16 +281,17 @@ def test_a_full_gate_is_429_and_says_when_to_come_back(make_function, jpeg):
     assert response.headers["Retry-After"] == "1"
 
 
-def test_a_full_gate_is_429_while_the_model_is_loading_too(make_function, jpeg):
+def test_a_full_gate_is_429_while_the_model_is_loading_too(make_function, jpeg, wait_until):
     function = make_function(concurrency=1, queue=0, opened=(opened := threading.Event()))
     waiting = threading.Thread(
         target=lambda: function.app.test_client().post("/", data=jpeg, content_type="image/jpeg")
     )
     waiting.start()
-    while function.gate.inside == 0:
-        waiting.join(0.01)
-    response = function.client.get("/")
-    opened.set()
+    try:
+        wait_until(lambda: function.gate.inside == 1, "the first request to be admitted")
+        response = function.client.get("/")
+    finally:
+        opened.set()
     waiting.join()
     assert refusal(response) == (429, "Overloaded")
 

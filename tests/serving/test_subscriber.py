@@ -577,7 +577,7 @@ def test_another_version_or_object_is_another_result(stocked, jpeg, other):
     assert function.model.calls == 2
 
 
-def test_duplicates_that_arrive_together_share_one_inference(make_function, jpeg):
+def test_duplicates_that_arrive_together_share_one_inference(make_function, jpeg, wait_until):
     function = make_function(concurrency=4, queue=8)
     function.store.objects["images", "a.jpg"] = jpeg
     function.model.gate.clear()
@@ -592,8 +592,7 @@ def test_duplicates_that_arrive_together_share_one_inference(make_function, jpeg
     for thread in threads:
         thread.start()
     assert function.model.entered.wait(30)
-    while function.gate.inside < 6:
-        threads[0].join(0.01)
+    wait_until(lambda: function.gate.inside == 6, "all duplicates to be inside")
     function.model.gate.set()
     for thread in threads:
         thread.join()

@@ -9,6 +9,7 @@ import json
 import logging
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -151,8 +152,10 @@ class Server:
     ) -> None:
         """Bind *host*:*port*; the arguments are those of `serve`."""
         self._drain_seconds = drain_seconds
+        # Re-entrant, and no Event: a signal handler may interrupt whoever holds its lock.
+        self._closing = threading.RLock()
         self._closed = False
-        self._stopping = False  # no Event: its lock is not for signal handlers
+        self._stopping = False
         listener = _bind(host, port)
         self.url = _url(host, listener)
         self._server = create_server(
@@ -192,13 +195,15 @@ class Server:
 
     def stop(self) -> None:
         """Ask `run` to drain and return; callable from any thread or signal handler."""
-        self._stopping = True
-        if not self._closed:
-            self._server.pull_trigger()
+        with self._closing:
+            self._stopping = True
+            if not self._closed:
+                self._server.pull_trigger()
 
     def close(self) -> None:
         """Close every socket and end the worker threads."""
-        self._closed = True
+        with self._closing:
+            self._closed = True
         self._server.task_dispatcher.shutdown(timeout=1)
         wasyncore.dispatcher.close(self._server)
         wasyncore.close_all(self._server._map)  # noqa: SLF001
