@@ -35,7 +35,7 @@ def test_a_second_up_in_the_same_home_is_refused(quick_system: System) -> None:
     done = _up(quick_system.home)
 
     assert done.returncode == 78
-    assert f"already up here as process {quick_system.process.pid}" in done.stderr
+    assert "already up in" in done.stderr
 
 
 def test_a_taken_port_is_one_clear_message(models: Path, tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
-"""Where a running `rookery up` is reached: one small file, so that `rookery put` needs no flags."""
+"""Where a running `rookery up` is reached: one small file, so that `rookery put` needs no flags.
 
+A lock says whether the file still counts: the kernel lets go of it however the process ends, and
+no other process can take over its number as one could a process id's.
+"""
+
+import fcntl
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rookery.errors import Misconfigured
 
 _FILE: Final = "up.json"
-_HIGHEST_PID: Final = 2**22  # Linux, on 64 bits
+_LOCK: Final = "up.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,47 +29,62 @@ class LocalState:
     function_urls: Mapping[str, str]
 
 
-def write_state(home: Path, state: LocalState) -> None:
-    """Announce *state*, whole or not at all."""
-    home.mkdir(parents=True, exist_ok=True)
-    incoming = home / f".{_FILE}.{state.pid}"
+@contextmanager
+def claimed(home: Path) -> Iterator[Callable[[LocalState], None]]:
+    """Hold *home* for this process; yield what announces its state, taken back on leaving.
+
+    Raises:
+        Misconfigured: another process holds it, or it cannot be written to.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / _LOCK).open("a", encoding="utf-8")
+    except OSError as exc:
+        raise Misconfigured(
+            f"{home} cannot be used: {exc.strerror}; set ROOKERY_HOME to a folder you may write to"
+        ) from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise Misconfigured(
+                f"rookery is already up in {home}; stop it, or set ROOKERY_HOME to another folder"
+            ) from exc
+        try:
+            yield lambda state: _announce(home, state)
+        finally:
+            (home / _FILE).unlink(missing_ok=True)
+
+
+def read_state(home: Path) -> LocalState | None:
+    """Return what is up in *home*, or None.
+
+    Raises:
+        Misconfigured: something is, and what it announced cannot be read.
+    """
+    if not _is_claimed(home):
+        return None
+    file = home / _FILE
+    try:
+        return LocalState(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as exc:
+        raise Misconfigured(f"{file} cannot be used: {exc}; stop rookery up, remove it") from exc
+
+
+def _announce(home: Path, state: LocalState) -> None:
+    incoming = home / f".{_FILE}"
     incoming.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
     incoming.replace(home / _FILE)
 
 
-def clear_state(home: Path) -> None:
-    """Take the announcement back."""
-    (home / _FILE).unlink(missing_ok=True)
-
-
-def read_state(home: Path) -> LocalState | None:
-    """Return what is up, or None.
-
-    Raises:
-        Misconfigured: the file is there and cannot be used.
-    """
-    file = home / _FILE
+def _is_claimed(home: Path) -> bool:
     try:
-        state = _state(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as exc:
-        raise Misconfigured(f"{file} cannot be used: {exc}; remove it") from exc
-    return state if _alive(state.pid) else None
-
-
-def _state(document: dict[str, Any]) -> LocalState:
-    if not isinstance(document["pid"], int) or not 0 < document["pid"] <= _HIGHEST_PID:
-        raise ValueError(f"pid is {document['pid']!r}")
-    return LocalState(**document)
-
-
-def _alive(pid: int) -> bool:
-    """Whether *pid* still runs: a killed `rookery up` cannot take its file along."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        with (home / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return False

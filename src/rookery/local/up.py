@@ -4,24 +4,26 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
-from rookery.errors import Misconfigured, ModelNotFound, Unavailable
+from rookery.errors import ModelNotFound, Unavailable
 from rookery.events.broker.client import follow, head
 from rookery.function_folder import FunctionFolder
 from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY, LocalPlan, ProcessPlan
 from rookery.local.present import json_of, line_of
-from rookery.local.state import LocalState, clear_state, read_state, write_state
+from rookery.local.state import LocalState, claimed
 from rookery.local.supervisor import Supervisor
 from rookery.models.repository import Repository
 from rookery.serving.server import stopped_by_signals
 from rookery.settings import Settings
 
-_TEND_SECONDS = 0.2
+_TEND_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +51,60 @@ def run(
         Misconfigured: another one is up already, or a model cannot be had.
         StartFailed: a process does not start.
     """
-    if (running := read_state(home)) is not None:
-        raise Misconfigured(
-            f"rookery is already up here as process {running.pid}; stop it, "
-            "or set ROOKERY_HOME to another folder"
-        )
-    for function in functions:
-        _ensure_model(function, home)
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "triggers.yaml").write_text(plan.triggers)
-    supervisor = Supervisor(home / "logs")
-    stopping = threading.Event()
-    say = presentation.say
+    stop = _Stop()
+    with claimed(home) as announce, stopped_by_signals(stop.request):
+        for function in functions:
+            _ensure_model(function, home)
+        (home / "triggers.yaml").write_text(plan.triggers, encoding="utf-8")
+        supervisor = Supervisor(home / "logs")
+        say = presentation.say
 
-    def on_ready(process: ProcessPlan, seconds: float) -> None:
-        say(f"{click.style('✓', fg='green')} {process.name:10} {seconds:5.1f} s")
+        def on_ready(process: ProcessPlan, seconds: float) -> None:
+            say(f"{click.style('✓', fg='green')} {process.name:10} {seconds:5.1f} s")
 
-    with stopped_by_signals(stopping.set):
         try:
             say("starting storage, broker, source and functions …")
             supervisor.start(
                 plan.processes,
                 within_seconds=start_seconds,
-                stopping=stopping.is_set,
+                stopping=lambda: stop.requested,
                 on_ready=on_ready,
             )
-            if stopping.is_set():
-                return
-            write_state(home, _state(plan))
-            say(_invitation(plan))
-            follower = threading.Thread(
-                target=_show_results, args=(plan.broker_url, presentation, stopping), daemon=True
-            )
-            follower.start()
-            while not stopping.wait(_TEND_SECONDS):
+            if not stop.requested:
+                _show_results(plan.broker_url, presentation, stop)
+                announce(_state(plan))
+                say(_invitation(plan))
+            while not stop.requested:
                 supervisor.tend()
+                time.sleep(_TEND_SECONDS)
             say("\nstopping …")
         finally:
-            clear_state(home)
             supervisor.stop()
 
 
-def _show_results(broker_url: str, presentation: Presentation, stopping: threading.Event) -> None:
-    events = follow(
-        broker_url, after=head(broker_url), type_prefix="dev.rookery.", stop=stopping.is_set
-    )
-    for _, event in events:
-        if presentation.as_json:
-            click.echo(json_of(event))
-        elif (line := line_of(event)) is not None:
-            click.echo(line)
+class _Stop:
+    """Whether a signal has asked us to stop; no Event, whose lock a signal handler must not take."""
+
+    requested = False
+
+    def request(self) -> None:
+        self.requested = True
+
+
+def _show_results(broker_url: str, presentation: Presentation, stop: _Stop) -> None:
+    """Print every result from now on, in a thread of its own."""
+    newest = head(broker_url)
+
+    def show() -> None:
+        for _, event in follow(
+            broker_url, after=newest, type_prefix="dev.rookery.", stop=lambda: stop.requested
+        ):
+            if presentation.as_json:
+                click.echo(json_of(event))
+            elif (line := line_of(event)) is not None:
+                click.echo(line)
+
+    threading.Thread(target=show, name="results", daemon=True).start()
 
 
 def _ensure_model(function: FunctionFolder, home: Path) -> None:
