@@ -83,7 +83,7 @@ def run(
 
 
 class _Stop:
-    """Whether a signal has asked us to stop; no Event, whose lock a signal handler must not take."""
+    """Whether a signal has asked us to stop; an Event has a lock, which handlers must not take."""
 
     requested = False
 
