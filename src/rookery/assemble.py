@@ -1,4 +1,7 @@
-"""The composition root: settings in, a running function out. Nothing else names a technology."""
+"""The composition root of a function: settings in, a running function out.
+
+The only module of a function that names technologies; the commands are the roots of the rest.
+"""
 
 import importlib.util
 import logging

@@ -12,7 +12,7 @@
     ├── Overloaded           later: we are up, and full
     └── Misconfigured        the operator must act before anything can work
         └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid,
-            TriggersInvalid, PortTaken
+            TriggersInvalid, PortTaken, StartFailed
 
 What each becomes as an HTTP status is one table in `rookery.serving.status`.
 """
@@ -41,7 +41,7 @@ class EventInvalid(Rejected, ValueError):
 
 
 class EventForbidden(Rejected):
-    """The event names a bucket this function is not configured to read, or its own results."""
+    """The event names a bucket this function is not configured to read, or none may be read."""
 
 
 class EventTooLarge(Rejected):
@@ -203,3 +203,7 @@ class TriggersInvalid(Misconfigured, ValueError):
 
 class PortTaken(Misconfigured, OSError):
     """The address to listen on is in use."""
+
+
+class StartFailed(Misconfigured):
+    """A process ended, or did not become ready, while everything was being started."""

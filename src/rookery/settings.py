@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     home: Path = Field(default=Path(".rookery"), validation_alias=_env("ROOKERY_HOME"))
-    """Where models, the broker's journal and the embedded bucket's files live."""
+    """Where models, downloads, the broker's journal and the logs of `rookery up` live."""
 
     # --- the model
     model: str = Field(default="efficientnet-lite0", validation_alias=_env("ROOKERY_MODEL"))

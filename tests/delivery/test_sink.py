@@ -136,10 +136,19 @@ def test_an_event_no_header_can_carry_is_rejected(connect, scripted_server):
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", ["", "broker", "ftp://broker", "http://", "/path"])
+@pytest.mark.parametrize(
+    "url", ["", "broker", "ftp://broker", "http://", "/path", "http://[", "http://broker:99999/"]
+)
 def test_what_is_no_url_is_refused(url):
     with pytest.raises(SettingsInvalid, match="http or https"):
         connect_sink(url)
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@broker/", "http://me:secret@broker:99999/"])
+def test_a_password_in_the_url_is_refused_and_not_repeated(url):
+    with pytest.raises(SettingsInvalid) as raised:
+        connect_sink(url)
+    assert "secret" not in str(raised.value)
 
 
 def test_malformed_overrides_are_refused(unused_url):

@@ -51,7 +51,7 @@ def test_a_taken_port_is_one_clear_message(models: Path, tmp_path: Path) -> None
 def test_a_function_that_cannot_start_is_one_clear_message(models: Path, tmp_path: Path) -> None:
     done = _up(home_with(models, tmp_path), ROOKERY_TOP_K="many")
 
-    assert done.returncode != 0
+    assert done.returncode == 78
     assert "ROOKERY_TOP_K" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -129,13 +129,6 @@ def test_a_failure_is_raised_and_not_remembered(window):
     assert window.run("k", Work())[1] is False
 
 
-def test_nothing_is_known_after_a_restore(window):
-    work = Work()
-    window.run("k", work)
-    window.clear()
-    assert window.run("k", work)[1] is False
-
-
 # --- many threads
 
 
@@ -191,29 +184,6 @@ def test_when_a_thread_is_stopped_one_that_waits_takes_over(window, pool):
     assert isinstance(first.exception(DEADLINE), Stopped)
     assert sorted(other.result(DEADLINE)[1] for other in others) == [False, True, True, True]
     assert work.runs == 1
-
-
-def test_what_began_before_a_restore_is_not_remembered_after_it(window, pool):
-    old, new = Work(held=True), Work()
-    before = pool.submit(window.run, "k", old)
-    assert old.started.wait(DEADLINE)
-    window.clear()
-    assert window.run("k", new)[1] is False
-    old.released.set()
-    before.result(DEADLINE)
-    assert window.run("k", new)[1] is True
-    assert new.runs == 1
-
-
-def test_what_began_before_a_restore_still_answers_those_who_wait(window, pool):
-    work = Work(held=True)
-    first = pool.submit(window.run, "k", work)
-    assert work.started.wait(DEADLINE)
-    second = pool.submit(window.run, "k", work)
-    waiting(window, "k", 1)
-    window.clear()
-    work.released.set()
-    assert second.result(DEADLINE) == (first.result(DEADLINE)[0], True)
 
 
 def test_a_storm_computes_every_key_once(clock, pool):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rookery.errors import StartFailed
 from rookery.local import supervisor as supervisor_module
 from rookery.local.plan import ProcessPlan
-from rookery.local.supervisor import StartFailed, Supervisor
+from rookery.local.supervisor import Supervisor
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 DENIED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"

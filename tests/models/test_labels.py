@@ -1,7 +1,7 @@
 import pytest
 
 from rookery.errors import ModelInvalid
-from rookery.models.labels import parse_labels, read_labels, write_labels
+from rookery.models.labels import read_label_file, read_labels, write_labels
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_one_class_per_line(content, tmp_path, card):
 
 def test_a_label_may_hold_what_only_looks_like_a_line_break(tmp_path):
     write_labels(tmp_path / "labels.txt", ("a\u2028b", "c\x0bd"))
-    assert parse_labels(tmp_path / "labels.txt") == ("a\u2028b", "c\x0bd")
+    assert read_label_file(tmp_path / "labels.txt") == ("a\u2028b", "c\x0bd")
 
 
 @pytest.mark.parametrize("content", ["crow\nrook\n", "a\nb\nc\nd\n", ""])
@@ -33,7 +33,7 @@ def test_as_many_labels_as_classes(content, tmp_path, card):
 def test_labels_are_utf_8(tmp_path):
     (tmp_path / "labels.txt").write_bytes(b"\xe4\n")
     with pytest.raises(ModelInvalid, match="cannot be read as labels"):
-        parse_labels(tmp_path / "labels.txt")
+        read_label_file(tmp_path / "labels.txt")
 
 
 def test_a_missing_file_is_named(tmp_path, card):

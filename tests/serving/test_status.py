@@ -44,6 +44,7 @@ EXPECTED = {
     "FunctionInvalid": 500,
     "TriggersInvalid": 500,
     "PortTaken": 500,
+    "StartFailed": 500,
 }
 
 CLASSES = [

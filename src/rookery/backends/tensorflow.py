@@ -9,7 +9,7 @@ from rookery.backends.signature import check_signature
 from rookery.errors import ModelInvalid
 from rookery.models.card import ModelCard
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class TensorFlowBackend:
@@ -51,4 +51,4 @@ def _limit_threads(threads: int) -> None:
         threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         # Too late: an earlier load started the pool. Slower or greedier, but not wrong.
-        logger.warning("TensorFlow already runs; its thread count stays as it is")
+        _log.warning("TensorFlow already runs; its thread count stays as it is")

@@ -127,7 +127,7 @@ def serve(  # noqa: PLR0913
     configure_logs()
     if pin:
         _use_one_cpu()
-    triggers = parse_triggers("\n---\n".join(file.read_text() for file in files))
+    triggers = parse_triggers("\n---\n".join(_text(file) for file in files))
     with open_broker(
         journal or Settings.read().home / "broker.db",
         triggers,
@@ -238,6 +238,15 @@ def triggers(*, url: str, as_json: bool) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+def _text(file: Path) -> str:
+    from rookery.errors import TriggersInvalid
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise TriggersInvalid([f"{file} cannot be read: {exc}"]) from exc
 
 
 def _use_one_cpu() -> None:

@@ -281,9 +281,9 @@ def _labels(choice: str | None) -> tuple[str, ...] | None:
         from rookery.zoo.imagenet import imagenet_labels
 
         return imagenet_labels()
-    from rookery.models.labels import parse_labels
+    from rookery.models.labels import read_label_file
 
-    return parse_labels(Path(choice))
+    return read_label_file(Path(choice))
 
 
 def _parse_size(size: str | None) -> tuple[int, int] | None:

@@ -6,21 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from rookery.errors import SettingsInvalid
+from rookery.events.attributes import OPTIONAL, REQUIRED
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
-_CORE: Final = frozenset(
-    {
-        "data",
-        "datacontenttype",
-        "dataschema",
-        "id",
-        "source",
-        "specversion",
-        "subject",
-        "time",
-        "type",
-    }
-)
+_CORE: Final = frozenset((*REQUIRED, *OPTIONAL, "data", "specversion"))
 
 
 def parse_overrides(text: str) -> Mapping[str, str]:
@@ -35,19 +24,19 @@ def parse_overrides(text: str) -> Mapping[str, str]:
         document: object = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise SettingsInvalid([f"K_CE_OVERRIDES is not JSON: {exc}"]) from exc
-    extensions = document.get("extensions", {}) if isinstance(document, dict) else None
-    if extensions is None and isinstance(document, dict):
+    if isinstance(document, dict) and document.get("extensions") is None:
         return {}
+    extensions = document["extensions"] if isinstance(document, dict) else None
     if not isinstance(extensions, dict):
         raise SettingsInvalid(['K_CE_OVERRIDES must look like {"extensions": {"name": "value"}}'])
     problems = [
         f"K_CE_OVERRIDES: {problem}"
         for name, value in extensions.items()
-        if (problem := _problem(str(name), value))
+        if (problem := _problem(name, value))
     ]
     if problems:
         raise SettingsInvalid(problems)
-    return {str(name): str(value) for name, value in extensions.items()}
+    return extensions
 
 
 def _problem(name: str, value: object) -> str | None:

@@ -162,7 +162,14 @@ def connect_sink(
     import urllib3  # noqa: PLC0415
 
     extensions = parse_overrides(overrides)
-    parts = urllib3.util.parse_url(url)
+    try:
+        parts = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError as exc:
+        # Not shown: what cannot be parsed may hold a password all the same.
+        raise SettingsInvalid(["K_SINK must be an http or https URL; it cannot be parsed"]) from exc
+    if parts.auth is not None:
+        # Errors name the URL: a password in it would be in logs and answers.
+        raise SettingsInvalid(["K_SINK: a user or password in the URL is not used; leave it out"])
     if parts.scheme not in {"http", "https"} or not parts.host:
         raise SettingsInvalid([f"K_SINK must be an http or https URL, not {url!r}"])
     limits = timeouts or Timeouts()

@@ -24,13 +24,12 @@ class Dedup(Protocol):
         """
         ...
 
-    def clear(self) -> None:
-        """Forget everything: a restored clone must not trust what its donor remembered."""
-        ...
-
 
 class DedupWindow:
     """A `Dedup` in this process's memory.
+
+    Made when a function connects, after any snapshot: a clone must not trust what its donor
+    remembered.
 
     Args:
         ttl_seconds: how long a result is remembered after it was computed; 0 remembers nothing,
@@ -66,32 +65,24 @@ class DedupWindow:
                 continue  # Its thread was stopped, which says nothing about the key.
         return self._compute(key, mine, compute), False
 
-    def clear(self) -> None:
-        """Forget everything; computations in flight still answer those who wait for them."""
-        with self._lock:
-            self._finished.clear()
-            self._in_flight.clear()
-
     def _compute(
         self, key: str, mine: Future[CloudEvent], compute: Callable[[], CloudEvent]
     ) -> CloudEvent:
         try:
             result = compute()
         except BaseException as exc:
-            self._land(key, mine, None)
+            self._land(key, None)
             if isinstance(exc, Exception):
                 mine.set_exception(exc)
             else:
                 mine.cancel()
             raise
-        self._land(key, mine, result)
+        self._land(key, result)
         mine.set_result(result)
         return result
 
-    def _land(self, key: str, mine: Future[CloudEvent], result: CloudEvent | None) -> None:
+    def _land(self, key: str, result: CloudEvent | None) -> None:
         with self._lock:
-            if self._in_flight.get(key) is not mine:
-                return  # Cleared meanwhile: what began before may not be remembered after.
             del self._in_flight[key]
             if result is not None and self._ttl_seconds > 0:
                 self._finished[key] = (self._clock() + self._ttl_seconds, result)

@@ -2,9 +2,9 @@
 
     loaded = load(version, backend)
     warmed = warm(loaded, limits=..., top_k=...)
-    snapshot_point()                              # above: once per image; below: once per clone
-    with connect(warmed, ...) as service:
-        serve(service)
+    # The snapshot point: what is above runs once per image, what is below once per clone.
+    with connect(warmed, ...) as subscriber:
+        ...
 
 `connect` is the composition root's, because only there are the adapters known.
 """

@@ -13,7 +13,7 @@ from typing import Final
 
 import urllib3
 
-from rookery.errors import RookeryError
+from rookery.errors import StartFailed
 from rookery.local.plan import ProcessPlan
 
 _log = logging.getLogger(__name__)
@@ -23,10 +23,6 @@ _POLL_SECONDS: Final = 0.05
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STABLE_SECONDS: Final = 60.0
-
-
-class StartFailed(RookeryError):
-    """A process ended, or did not become ready, while everything was being started."""
 
 
 @dataclass(slots=True)

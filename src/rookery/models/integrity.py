@@ -10,7 +10,7 @@ from rookery.models.card import CARD_FILE, ModelCard
 def digests(directory: Path) -> dict[str, str]:
     """Return sha256 (hex) of every file under *directory* but the card, by POSIX path."""
     return {
-        path.relative_to(directory).as_posix(): _sha256(path)
+        path.relative_to(directory).as_posix(): sha256_of(path)
         for path in sorted(directory.rglob("*"))
         if path.is_file() and path != directory / CARD_FILE
     }
@@ -38,6 +38,7 @@ def verify(directory: Path, card: ModelCard) -> None:
         raise ModelInvalid(f"{directory} is damaged; pull or import the model again:\n{lines}")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the sha256 (hex) of the file at *path*."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

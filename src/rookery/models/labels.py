@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rookery.errors import ModelInvalid
 from rookery.models.card import ModelCard
+
+LABELS_FILE: Final = "labels.txt"
+"""What the label file is called in every version made here; a card may name another."""
 
 
 def read_labels(directory: Path, card: ModelCard) -> tuple[str, ...]:
@@ -14,7 +18,7 @@ def read_labels(directory: Path, card: ModelCard) -> tuple[str, ...]:
         ModelInvalid: the file cannot be read, is not UTF-8, or has too few or too many lines.
     """
     path = directory / card.labels
-    labels = parse_labels(path)
+    labels = read_label_file(path)
     if len(labels) != card.classes:
         raise ModelInvalid(
             f"{path} names {len(labels)} classes, the model has {card.classes}; "
@@ -23,7 +27,7 @@ def read_labels(directory: Path, card: ModelCard) -> tuple[str, ...]:
     return labels
 
 
-def parse_labels(path: Path) -> tuple[str, ...]:
+def read_label_file(path: Path) -> tuple[str, ...]:
     """Return the lines of the label file at *path*, however many.
 
     Raises:

@@ -50,14 +50,6 @@ class Repository:
             raise ModelNotFound(self._absent(name, reference, versions))
         return self._open(name, number)
 
-    def list(self) -> tuple[ModelVersion, ...]:
-        """Return every version of every model, by name, oldest first.
-
-        Raises:
-            ModelInvalid: a card cannot be used.
-        """
-        return tuple(self.find(reference) for reference in self.references())
-
     def references(self) -> tuple[str, ...]:
         """Return NAME/VERSION of everything published, by name, oldest first; reads no card."""
         return tuple(

@@ -22,11 +22,6 @@ class Gate:
         self._inside = 0
 
     @property
-    def capacity(self) -> int:
-        """The most requests that can be inside at once."""
-        return self._capacity
-
-    @property
     def inside(self) -> int:
         """Requests inside at this moment."""
         return self._inside

@@ -9,10 +9,11 @@ from rookery.backends.savedmodel import import_tensorflow
 from rookery.errors import ModelInvalid, ModelNotFound
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import ModelCard
-from rookery.models.labels import write_labels
+from rookery.models.integrity import sha256_of
+from rookery.models.labels import LABELS_FILE, write_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.zoo import efficientnet_lite0, resnet50
-from rookery.zoo.download import Checksum, Progress, fetch, silent
+from rookery.zoo.download import Progress, fetch, silent
 from rookery.zoo.export import SIGNATURE, export
 from rookery.zoo.imagenet import CLASSES, imagenet_labels
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Weights = Literal["published", "random"]
 
 _OUTPUT: Final = "probabilities"
-_LABELS: Final = "labels.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _card(name: str, architecture: str, source: str, preprocessing: Preprocessin
         signature=SIGNATURE,
         output=_OUTPUT,
         activation="probabilities",
-        labels=_LABELS,
+        labels=LABELS_FILE,
         classes=CLASSES,
         input=preprocessing,
     )
@@ -154,7 +154,7 @@ def pull(  # noqa: PLR0913 - each is one choice of the command line
 def _source(card: ModelCard, weights: Weights, file: Path | None) -> str:
     if file is not None:
         try:
-            return f"the file {file.name}, sha256 {Checksum('sha256', '').of(file)}"
+            return f"the file {file.name}, sha256 {sha256_of(file)}"
         except OSError as exc:
             raise ModelInvalid(f"{file} cannot be read: {exc.strerror or exc}") from exc
     if weights == "random":
@@ -172,4 +172,4 @@ def _build(network: Network, weights: Path | None, directory: Path) -> None:
 
 
 def _write_labels(directory: Path) -> None:
-    write_labels(directory / _LABELS, imagenet_labels())
+    write_labels(directory / LABELS_FILE, imagenet_labels())

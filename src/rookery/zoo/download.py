@@ -20,7 +20,7 @@ from rookery.errors import DownloadUnavailable, ModelInvalid
 # (bytes so far, bytes in all or None where the server does not say)
 Progress = Callable[[int, int | None], None]
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1024 * 1024
 _ATTEMPTS: Final = 4
@@ -105,7 +105,7 @@ def _receive(remote: RemoteFile, part: Path, progress: Progress) -> None:
                 return
         except urllib3.exceptions.HTTPError as exc:
             failure = exc
-            logger.info("download of %s stopped at %d bytes: %s", remote.url, _length(part), exc)
+            _log.info("download of %s stopped at %d bytes: %s", remote.url, _length(part), exc)
             if _length(part) == before:
                 break  # Nothing came: the network is away, not merely poor.
     raise DownloadUnavailable(

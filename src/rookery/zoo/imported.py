@@ -16,11 +16,10 @@ from rookery.errors import BackendFailed, ModelInvalid
 from rookery.images.normalize import normalize
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import Activation, ModelCard, dump, parse_card
-from rookery.models.labels import write_labels
+from rookery.models.labels import LABELS_FILE, write_labels
 from rookery.models.repository import ModelVersion, Repository
-from rookery.zoo.export import export
+from rookery.zoo.export import SIGNATURE, export
 
-LABELS_FILE: Final = "labels.txt"
 _KERAS_OUTPUT: Final = "scores"
 _IMAGE_RANK: Final = 4  # (batch, height, width, channels)
 _CHANNELS: Final = 3
@@ -47,7 +46,7 @@ class Import:
     labels: tuple[str, ...] | None = None
     size: tuple[int, int] | None = None
     preprocessing: Preprocessing = _ANY_SIZE
-    signature: str = "serving_default"
+    signature: str = SIGNATURE
     output: str | None = None
     activation: Activation | None = None
     license: str = "NOASSERTION"
