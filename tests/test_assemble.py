@@ -123,7 +123,7 @@ def test_connecting_needs_nobody_to_listen_yet(warmed, settings, unused_url):
         S3_SECRET_KEY="s",
         K_SINK=unused_url,
     )
-    with connect(warmed, "classify", everything, FunctionMetrics()) as subscriber:
+    with connect(warmed, "classify", everything, FunctionMetrics(), None) as subscriber:
         assert subscriber is not None
 
 

@@ -17,6 +17,7 @@ VARIABLES = {
     "ROOKERY_HOME": ("home", "/srv/rookery", Path("/srv/rookery")),
     "ROOKERY_MODEL": ("model", "resnet50/2", "resnet50/2"),
     "ROOKERY_BACKEND": ("backend", "openvino", "openvino"),
+    "ROOKERY_THREADS": ("threads", "2", 2),
     "ROOKERY_TOP_K": ("top_k", "10", 10),
     "ROOKERY_HOST": ("host", "127.0.0.1", "127.0.0.1"),
     "PORT": ("port", "9000", 9000),

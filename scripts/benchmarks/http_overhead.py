@@ -8,8 +8,9 @@ from statistics import median
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from bare import bare_call, find
 from PIL import Image
+
+from bare import bare_call, find
 from processes import listening_url, rookery, wait_ready
 from table import Row
 

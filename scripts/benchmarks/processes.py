@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import urllib3
+
 from bare import HOME
 
 

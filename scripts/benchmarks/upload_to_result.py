@@ -8,10 +8,9 @@ from bare import bare_call, find
 from http_overhead import photograph
 from processes import up
 from rookery.events.broker.client import follow, head
-from table import Row
-
 from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
 from rookery.storage.s3 import connect
+from table import Row
 
 ROUNDS = 100
 TARGET_MS = 25.0

@@ -38,7 +38,9 @@ from rookery.serving.subscriber import Subscriber, Subscription
 from rookery.serving.unread import discard
 from rookery.settings import Settings
 from rookery.storage.protocol import ObjectStore
+from rookery.storage.s3 import Preloaded
 from rookery.storage.s3 import connect as connect_s3
+from rookery.storage.s3 import preload as preload_s3
 
 _log = logging.getLogger(__name__)
 
@@ -127,12 +129,13 @@ def open_service(
     """Load, warm and connect function *name*; leaving closes what connecting opened."""
     started = perf_counter()
     version = Repository(settings.home / "models").find(settings.model)
-    backend = create_backend(settings.backend)
+    backend = create_backend(settings.backend, threads=settings.threads)
+    preloaded = preload_s3() if settings.s3_enabled else None
     warmed = warm(
         load(version, backend), limits=_limits(settings), top_k=settings.top_k, turn=gate.turn
     )
     # The snapshot point: what is above runs once per image, what is below once per clone.
-    with connect(warmed, name, settings, metrics) as subscriber:
+    with connect(warmed, name, settings, metrics, preloaded) as subscriber:
         _log.info("%s is ready after %.1f s", name, perf_counter() - started)
         yield Service(
             classifier=warmed.classifier,
@@ -144,11 +147,15 @@ def open_service(
 
 @contextmanager
 def connect(
-    warmed: Warmed, name: str, settings: Settings, metrics: FunctionMetrics
+    warmed: Warmed,
+    name: str,
+    settings: Settings,
+    metrics: FunctionMetrics,
+    preloaded: Preloaded | None,
 ) -> Iterator[Subscriber]:
     """Open the connections of a warmed function: the object store and the sink."""
     with ExitStack() as connections:
-        store = _connect_store(settings, connections) if settings.s3_enabled else None
+        store = _connect_store(settings, preloaded, connections) if settings.s3_enabled else None
         sink = _connect_sink(settings, connections)
         yield Subscriber(
             Subscription(
@@ -202,13 +209,16 @@ def _limits(settings: Settings) -> ImageLimits:
     )
 
 
-def _connect_store(settings: Settings, connections: ExitStack) -> ObjectStore:
+def _connect_store(
+    settings: Settings, preloaded: Preloaded | None, connections: ExitStack
+) -> ObjectStore:
     store = connect_s3(
         endpoint=str(settings.s3_endpoint_url) if settings.s3_endpoint_url else None,
         region=settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
         concurrency=settings.concurrency + settings.queue,
+        preloaded=preloaded,
     )
     connections.callback(store.close)
     return store

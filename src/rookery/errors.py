@@ -14,7 +14,7 @@
         └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid,
             TriggersInvalid, PortTaken, StartFailed
 
-What each becomes as an HTTP status is one table in `rookery.serving.status`.
+What each becomes as an HTTP status is one table in `rookery.status`.
 """
 
 from collections.abc import Sequence

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
         default="tensorflow", validation_alias=_env("ROOKERY_BACKEND")
     )
     """The library that runs it."""
+    threads: int | None = Field(default=None, ge=1, validation_alias=_env("ROOKERY_THREADS"))
+    """How many threads compute one image; all cores without it."""
     top_k: int = Field(default=5, ge=1, le=1000, validation_alias=_env("ROOKERY_TOP_K"))
     """How many classes an answer lists."""
 

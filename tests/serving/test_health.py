@@ -4,7 +4,7 @@ import pytest
 
 from rookery.errors import ModelNotFound
 from rookery.serving.health import LIVENESS, READINESS
-from rookery.serving.status import BODY_LIMIT
+from rookery.status import BODY_LIMIT
 
 
 def readiness(function):

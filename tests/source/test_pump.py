@@ -63,8 +63,10 @@ def sink():
     return MemorySink()
 
 
-def pump(queue, sink, **options):
-    return Pump(queue, sink, source="/test", backoff=QUICK, **options)
+def pump(queue, sink, *, linger_seconds=0.0, **options):
+    return Pump(
+        queue, sink, source="/test", backoff=QUICK, linger_seconds=linger_seconds, **options
+    )
 
 
 def subjects(sink):
@@ -183,7 +185,7 @@ def test_leaving_does_not_wait_for_a_long_poll(sink):
 
     with pump(EndlessQueue(), sink, receivers=1) as running:
         waiting.wait()
-    left_while_waiting = running.alive
+    left_while_waiting = any(thread.is_alive() for thread in running._receivers)
     release.set()
 
     assert left_while_waiting

@@ -201,3 +201,16 @@ def test_only_one_request_deletes_at_a_time(monkeypatch):
 
 def test_the_secret_is_not_shown():
     assert "hidden" not in repr(embedded.KeyPair("me", "hidden"))
+
+
+@pytest.mark.parametrize(("age_seconds", "handed_out"), [(50, 1), (70, 0)])
+def test_a_message_is_handed_out_while_the_queue_keeps_it(age_seconds, handed_out):
+    embedded.application()
+    from moto.sqs.models import sqs_backends
+
+    backend = sqs_backends[embedded.ACCOUNT][embedded.REGION]
+    name = f"queue-{uuid.uuid4()}"
+    backend.create_queue(name, MessageRetentionPeriod=60)
+    backend.send_message(name, "text").sent_timestamp -= age_seconds * 1000
+
+    assert len(backend.receive_message(name, 1, 0, 30)) == handed_out

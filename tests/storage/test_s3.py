@@ -128,6 +128,27 @@ def test_an_undeclared_length_over_the_limit_is_refused_while_streaming(connect,
         read(connect(scripted_server(endless).url))
 
 
+@pytest.mark.parametrize(("size", "asks"), [(0, False), (65_000, False), (2 * 1024**2, True)])
+def test_only_a_large_upload_asks_before_it_is_sent(storage, size, asks):
+    sent = []
+    store = s3.connect(
+        endpoint=storage.url,
+        region="us-east-1",
+        access_key=storage.client["aws_access_key_id"],
+        secret_key=storage.client["aws_secret_access_key"],
+    )
+    store._client.meta.events.register(
+        "before-send.s3.PutObject", lambda request, **_: sent.append(request.headers)
+    )
+
+    store.write("images", f"size-{size}", bytes(size), content_type="image/jpeg")
+    stored = store.read("images", f"size-{size}", version=None, max_bytes=size)
+    store.close()
+
+    assert ["Expect" in headers for headers in sent] == [asks]
+    assert stored == bytes(size)
+
+
 def test_uses_path_style_addresses(connect, scripted_server):
     server = scripted_server(answer("200 OK", body="data"))
 

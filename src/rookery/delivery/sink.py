@@ -51,6 +51,7 @@ class HttpSink:
     ) -> None:
         """Post to *url* through *pool*, setting *extensions* on every event."""
         self._url = url
+        self._shown = url.partition("?")[0]  # a query may hold a token; errors reach clients
         self._pool = pool
         self._extensions = dict(extensions)
         self._policy = policy
@@ -83,7 +84,7 @@ class HttpSink:
             )
             if pause is None:
                 raise SinkUnavailable(
-                    f"event {event.id!r} was not accepted by {self._url} in {failures} "
+                    f"event {event.id!r} was not accepted by {self._shown} in {failures} "
                     f"attempt(s); the last one: {outcome.problem}"
                 ) from outcome.cause
             _log.debug("attempt %d for %r: %s", failures, event.id, outcome.problem)
@@ -112,7 +113,7 @@ class HttpSink:
             return None
         problem = f"HTTP {answer.status} {answer.excerpt!r}"
         if not is_retried(answer.status):
-            raise DeliveryRejected(f"{self._url} refused event {event.id!r} for good: {problem}")
+            raise DeliveryRejected(f"{self._shown} refused event {event.id!r} for good: {problem}")
         return _Failure(problem, retry_after=answer.retry_after)
 
     def _post(self, headers: dict[str, str], body: bytes) -> _Answer:

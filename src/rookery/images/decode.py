@@ -21,6 +21,7 @@ from rookery.errors import FormatNotAllowed, ImageEmpty, ImageTooLarge, ImageUnd
 from rookery.images.cost import declared_size, jpeg_scans
 from rookery.images.formats import sniff
 from rookery.images.geometry import Size, crop_box, is_sideways, scaled, smallest_useful
+from rookery.images.info import ImageInfo
 from rookery.images.limits import ImageLimits
 from rookery.images.preprocessing import Preprocessing
 
@@ -70,15 +71,6 @@ _FILTERS: Final = {
 _REDUCING_GAP: Final = 3.0
 _MAX_SCANS: Final = 100  # ordinary progressive files have about ten
 _SHOWN_BYTES: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What the sender's image is: its format, and its size in pixels as it is meant to be seen."""
-
-    format: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from rookery.errors import Misconfigured, RequestInvalid
+from rookery.events.attributes import legal
 from rookery.events.broker.client import follow, head
 from rookery.events.result import COMPLETED, DEADLETTER, FAILED
 from rookery.events.wire import CloudEvent
@@ -62,7 +63,7 @@ def put_images(
     )
     for image, key in zip(images, keys, strict=True):
         content_type = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-        store.write(state.bucket, key, image.read_bytes(), content_type=content_type)
+        store.write(state.bucket, key, _read(image), content_type=content_type)
     deadline = time.monotonic() + timeout
     events = follow(
         state.broker_url,
@@ -70,7 +71,14 @@ def put_images(
         type_prefix="dev.rookery.",
         stop=lambda: time.monotonic() > deadline,
     )
-    return _await_results((event for _, event in events), set(keys), style=style)
+    return _await_results((event for _, event in events), {legal(key) for key in keys}, style=style)
+
+
+def _read(image: Path) -> bytes:
+    try:
+        return image.read_bytes()
+    except OSError as exc:
+        raise RequestInvalid(f"{image} cannot be read: {exc.strerror}") from exc
 
 
 def _await_results(events: Iterable[CloudEvent], waiting: set[str], *, style: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rookery.images.decode import ImageInfo
+from rookery.images.info import ImageInfo
 
 
 @dataclass(frozen=True, slots=True)

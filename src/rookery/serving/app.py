@@ -18,7 +18,7 @@ from rookery.serving.payload import ImagePayload, read_payload
 from rookery.serving.reply import to_refusal, to_response
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
-from rookery.serving.status import status_of
+from rookery.status import status_of
 
 _log = logging.getLogger(__name__)
 

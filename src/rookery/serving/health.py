@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify
 
 from rookery.errors import RookeryError
 from rookery.serving.startup import Startup
-from rookery.serving.status import body_of
+from rookery.status import body_of
 
 LIVENESS: Final = ("/health/liveness", "/v2/health/live", "/livez", "/healthz")
 READINESS: Final = ("/health/readiness", "/v2/health/ready", "/readyz")

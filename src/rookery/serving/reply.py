@@ -8,7 +8,7 @@ from flask import Response
 
 from rookery.errors import RookeryError
 from rookery.events.wire import CloudEvent, to_batch, to_binary
-from rookery.serving.status import body_of, headers_of, status_of
+from rookery.status import body_of, headers_of, status_of
 
 
 def to_response(events: Sequence[CloudEvent]) -> Response:

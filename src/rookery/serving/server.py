@@ -22,7 +22,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
 from rookery.errors import BodyTooLarge, PortTaken
-from rookery.serving.status import bounded_body
+from rookery.status import bounded_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -17,7 +17,7 @@ from rookery.events.selection import select
 from rookery.events.wire import CloudEvent, from_http, is_event
 from rookery.pipeline import Classifier, recognize
 from rookery.serving.metrics import FunctionMetrics
-from rookery.serving.status import status_of
+from rookery.status import status_of
 from rookery.storage.protocol import ObjectStore
 
 _log = logging.getLogger(__name__)

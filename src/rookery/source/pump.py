@@ -1,12 +1,13 @@
 """From the queue to the sink, at least once: what is not delivered is not deleted.
 
 Two receivers by default: while one has a batch in hand, the other already waits for the next
-message, so a message never waits for another one's delete.
+message, so a message never waits for another one's delivery.
 """
 
 import logging
 import random
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self
@@ -15,6 +16,7 @@ from rookery.delivery.protocol import Sink
 from rookery.delivery.retry import RetryPolicy
 from rookery.errors import DeliveryRejected, QueueUnavailable, SinkUnavailable
 from rookery.source.announcer import Announcer
+from rookery.source.deletions import Deletions
 from rookery.source.link import Link
 from rookery.source.protocol import Message, NotificationQueue
 from rookery.source.tally import Tally
@@ -38,6 +40,7 @@ class Pump:
         source: str,
         receivers: int = 2,
         drain_seconds: float = 25.0,
+        linger_seconds: float = 0.25,
         backoff: RetryPolicy = _BACKOFF,
     ) -> None:
         """Move messages from *queue* to *sink*; *source* names us in dead letters."""
@@ -48,6 +51,7 @@ class Pump:
         self._drain_seconds = drain_seconds
         self._queue_link = Link("the queue")
         self._sink_link = Link("the sink")
+        self._deletions = Deletions(queue, self._queue_link, linger_seconds=linger_seconds)
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._batches_in_hand = 0
@@ -60,24 +64,26 @@ class Pump:
 
     def __enter__(self) -> Self:
         """Start receiving."""
+        self._deletions.start()
         for thread in self._receivers:
             thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Receive no more, and finish what is in hand within the drain time."""
+        deadline = time.monotonic() + self._drain_seconds
         with self._changed:
             self._stopping.set()
             done = self._changed.wait_for(lambda: not self._batches_in_hand, self._drain_seconds)
-        if not done:
+        if not self._deletions.close(deadline - time.monotonic()) or not done:
             _log.warning("unfinished messages will be received again: the drain time is over")
         self._posters.shutdown(wait=done, cancel_futures=True)
         _log.info("source stopped: %s", self.tally)
 
     @property
     def alive(self) -> bool:
-        """Whether every receiver still runs; one that ended has left its traceback on stderr."""
-        return all(thread.is_alive() for thread in self._receivers)
+        """Whether every thread still runs; one that ended has left its traceback on stderr."""
+        return self._deletions.alive and all(thread.is_alive() for thread in self._receivers)
 
     def _receive(self) -> None:
         while not self._stopping.is_set():
@@ -104,16 +110,14 @@ class Pump:
                 self._pause(failures)
 
     def _settle(self, messages: Sequence[Message]) -> int:
-        """Deliver, then delete or postpone each; return the sink's failures in a row."""
+        """Deliver, then settle or postpone each; return the sink's failures in a row."""
         self.tally.add(received=len(messages))
         if len(messages) == 1:
             delays = [self._deliver(messages[0])]
         else:
             delays = list(self._posters.map(self._deliver, messages))
-        settled = [m for m, delay in zip(messages, delays, strict=True) if delay is None]
+        self._deletions.add([m for m, delay in zip(messages, delays, strict=True) if delay is None])
         try:
-            if settled:
-                self._queue.delete(settled)
             for message, delay in zip(messages, delays, strict=True):
                 if delay is not None:
                     self._queue.postpone(message, delay)

@@ -3,20 +3,25 @@
 moto 5 announces a completed multipart upload twice, as Put too, where AWS says
 CompleteMultipartUpload alone; it drops a notification that fails without a word; and for each one
 it counts the whole queue eight times, which makes an upload slower by 50 µs per waiting message.
+Handing a message out, it counts the queue nine times more to learn how long messages are kept, and
+lists its own methods anew for every request: 1 ms of CPU before the source hears of an upload.
 """
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 _CORRECTED: Final = "corrected_by_rookery"
 
 
 def correct_notifications() -> None:
-    """Replace the two functions in moto, once per process; only the embedded server does."""
+    """Replace the four functions in moto, once per process; only the embedded server does."""
+    from moto.core import responses  # noqa: PLC0415
     from moto.s3 import notifications  # noqa: PLC0415
-    from moto.sqs.models import Message, sqs_backends  # noqa: PLC0415
+    from moto.sqs.models import Message, SQSBackend, sqs_backends  # noqa: PLC0415
 
     if hasattr(notifications, _CORRECTED):
         return
@@ -37,6 +42,12 @@ def correct_notifications() -> None:
         message.mark_sent(delay_seconds=queue.delay_seconds)
         queue.add_message(message)
 
+    def still_kept(backend: SQSBackend, queue_name: str, message: Message) -> bool:
+        seconds = backend.get_queue(queue_name).message_retention_period
+        return bool(message.sent_timestamp / 1000 + seconds > time.time())
+
     notifications.send_event = send_event
+    SQSBackend.is_message_valid_based_on_retention_period = still_kept
+    responses.method_names_from_class = cache(responses.method_names_from_class)
     notifications._send_sqs_message = send_sqs_message  # noqa: SLF001
     setattr(notifications, _CORRECTED, True)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 _CHUNK_BYTES: Final = 1024 * 1024
+# From here on an upload first asks whether it is welcome; AWS's Go SDK draws the same line.
+_EXPECT_BYTES: Final = 2 * 1024 * 1024
 
 
 class _Body(Protocol):
@@ -34,7 +36,14 @@ class _Client(Protocol):
     """The two operations we use of boto3's generated client."""
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str = ...) -> _Got: ...  # noqa: N803
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> object: ...  # noqa: N803
+    def put_object(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: bytes | bytearray,  # noqa: N803
+        ContentType: str,  # noqa: N803
+    ) -> object: ...
     def close(self) -> None: ...
 
 
@@ -80,8 +89,11 @@ class S3Store:
 
     def write(self, bucket: str, key: str, data: bytes, *, content_type: str) -> None:
         """Store *data*, as the port says."""
+        # boto3 makes a file of bytes, and sends `Expect: 100-continue` before every file: a round
+        # trip in which nothing is sent. A bytearray it sends at once.
+        body = data if len(data) >= _EXPECT_BYTES else bytearray(data)
         with self._translated(_place(bucket, key, None)):
-            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+            self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def close(self) -> None:
         """Close every pooled connection."""

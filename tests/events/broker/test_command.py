@@ -78,6 +78,14 @@ def test_lists_the_triggers_as_json(serve, trigger, run):
     assert json.loads(done.output)["triggers"][0]["name"] == "t"
 
 
+def test_a_file_of_triggers_that_is_no_text_is_named(tmp_path, run):
+    file = tmp_path / "triggers.yaml"
+    file.write_bytes(b"\xff\xfe")
+    done = run("serve", "--no-pin", "--triggers", str(file))
+    assert isinstance(done.exception, TriggersInvalid)
+    assert str(file) in str(done.exception)
+
+
 def test_refuses_to_serve_triggers_that_are_wrong(tmp_path, run):
     (tmp_path / "t.yaml").write_text("kind: Triger")
     done = run("serve", "--triggers", str(tmp_path / "t.yaml"))

@@ -6,29 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from rookery.errors import (
-    EventTooLarge,
-    JournalUnavailable,
-    Overloaded,
-    RequestInvalid,
-    RookeryError,
-    Unavailable,
-    UnsupportedMedia,
-)
+from rookery import status as statuses
+from rookery.errors import EventTooLarge, RequestInvalid, RookeryError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
-
-_STATUSES: Final[tuple[tuple[type[RookeryError], str], ...]] = (
-    (EventTooLarge, "413 Content Too Large"),
-    (UnsupportedMedia, "415 Unsupported Media Type"),
-    (JournalUnavailable, "503 Service Unavailable"),
-    (Overloaded, "429 Too Many Requests"),
-    (RookeryError, "400 Bad Request"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +50,13 @@ def empty(status: str, **headers: str) -> Response:
 
 def refusal(error: RookeryError) -> Response:
     """Send *error*: its code and its message, and when to come back where that helps."""
-    status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-    body = json.dumps({"error": error.code, "message": str(error)}).encode()
-    headers = {}
-    if isinstance(error, Unavailable | Overloaded):
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    return answer(body, JSON, status=status, headers=headers)
+    status = statuses.status_of(error)
+    return answer(
+        json.dumps(statuses.body_of(error)).encode(),
+        JSON,
+        status=f"{status.value} {status.phrase}",
+        headers=statuses.headers_of(error),
+    )
 
 
 def refuse(status: str, code: str, message: str, **headers: str) -> Response:

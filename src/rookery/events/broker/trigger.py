@@ -141,6 +141,10 @@ def _destination(section: Section) -> str | None:
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
+    if good and "@" in parts.netloc:
+        # Logs, dead letters and GET /triggers name the URL.
+        section.problem("uri", "must hold no user or password")
+        return None
     if uri and not good:
         section.problem("uri", f"must be an http:// or https:// URL, not {uri!r}")
     return uri

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rookery import errors
 from rookery.errors import Misconfigured, Overloaded, Rejected, RookeryError, Unavailable
 from rookery.serving.reply import to_refusal
-from rookery.serving.status import BODY_LIMIT, STATUS_TABLE, bounded_body, status_of
+from rookery.status import BODY_LIMIT, STATUS_TABLE, bounded_body, status_of
 
 # Knative eventing, data plane: these and every 5xx are tried again.
 RETRIED_BELOW_500 = {404, 408, 409, 429}
