@@ -34,6 +34,13 @@ def test_pulling_twice_publishes_once(run, home):
     assert Repository(home / "models").references() == ("fixed/1",)
 
 
+def test_pulling_a_damaged_model_makes_the_next_version(run, home):
+    run("pull", "fixed")
+    (home / "models" / "fixed" / "1" / "labels.txt").write_text("damaged")
+
+    assert run("pull", "fixed").startswith("fixed/2 is ready: ")
+
+
 def test_an_unknown_model_names_the_known_ones(run):
     message = run("pull", "alexnet", fails=ModelNotFound)
     assert message == (

@@ -1,5 +1,6 @@
 """The models `rookery models pull` knows, and how each becomes a version in the repository."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from rookery.backends.savedmodel import import_tensorflow
 from rookery.errors import ModelInvalid, ModelNotFound
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import ModelCard
-from rookery.models.integrity import sha256_of
+from rookery.models.integrity import sha256_of, verify
 from rookery.models.labels import LABELS_FILE, write_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.zoo import efficientnet_lite0, resnet50
@@ -19,6 +20,8 @@ from rookery.zoo.imagenet import CLASSES, imagenet_labels
 
 if TYPE_CHECKING:
     import keras
+
+_log = logging.getLogger(__name__)
 
 Weights = Literal["published", "random"]
 
@@ -123,8 +126,8 @@ def pull(  # noqa: PLR0913 - each is one choice of the command line
 ) -> tuple[ModelVersion, bool]:
     """Return the version of *name* with these weights, and whether it had to be made.
 
-    It is made when the newest version in *repository* has other weights. *file* replaces the
-    published weights; *downloads* is where downloaded files stay.
+    It is made when the newest version in *repository* has other weights, or is damaged. *file*
+    replaces the published weights; *downloads* is where downloaded files stay.
 
     Raises:
         ModelNotFound: the zoo has no such model.
@@ -137,8 +140,11 @@ def pull(  # noqa: PLR0913 - each is one choice of the command line
     card = replace(model.card, source=_source(model.card, weights, file))
     try:
         newest = repository.find(name)
+        verify(newest.directory, newest.card)
     except ModelNotFound:
         pass
+    except ModelInvalid as exc:
+        _log.warning("%s; making the next version", exc)
     else:
         if newest.card.source == card.source:
             return newest, False
