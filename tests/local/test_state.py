@@ -75,6 +75,12 @@ def test_what_a_killed_process_announced_does_not_count(tmp_path):
     assert read_state(tmp_path) is None
 
 
+def test_what_a_killed_process_announced_does_not_count_for_its_successor(tmp_path):
+    (tmp_path / "up.json").write_text(json.dumps(DOCUMENT))
+    with claimed(tmp_path):
+        assert read_state(tmp_path) is None
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"7", b"null", b"\xff", b"{}", json.dumps({**DOCUMENT, "more": 1})]
 )

@@ -50,6 +50,8 @@ def claimed(home: Path) -> Iterator[Callable[[LocalState], None]]:
             raise Misconfigured(
                 f"rookery is already up in {home}; stop it, or set ROOKERY_HOME to another folder"
             ) from exc
+        # What a killed process announced must not count as ours while we are still starting.
+        (home / _FILE).unlink(missing_ok=True)
         try:
             yield lambda state: _announce(home, state)
         finally:
