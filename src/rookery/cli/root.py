@@ -27,6 +27,7 @@ _EXIT_CODES: Final[tuple[tuple[type[RookeryError], int], ...]] = (
     (Overloaded, 75),
     (Misconfigured, 78),
 )
+_IO_ERROR: Final = 74
 
 
 class _LazyGroup(click.Group):
@@ -73,3 +74,7 @@ def main() -> None:
     except RookeryError as exc:
         click.secho(f"rookery: {exc}", fg="red", err=True)
         sys.exit(exit_code(exc))
+    except OSError as exc:
+        # A disk that is full, a folder that may not be written to: the system's words say it.
+        click.secho(f"rookery: {exc}", fg="red", err=True)
+        sys.exit(_IO_ERROR)

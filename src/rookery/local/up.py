@@ -24,6 +24,7 @@ from rookery.serving.server import stopped_by_signals
 from rookery.settings import Settings
 
 _TEND_SECONDS: Final = 0.2
+_UNAVAILABLE: Final = 69  # what a command ends with where a later try may succeed: sysexits(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,16 @@ def _show_results(broker_url: str, presentation: Presentation, stop: _Stop) -> N
     newest = head(broker_url)
 
     def show() -> None:
-        for _, event in follow(
-            broker_url, after=newest, type_prefix="dev.rookery.", stop=lambda: stop.requested
-        ):
-            if presentation.as_json:
-                click.echo(json_of(event))
-            elif (line := line_of(event)) is not None:
-                click.echo(line)
+        try:
+            for _, event in follow(
+                broker_url, after=newest, type_prefix="dev.rookery.", stop=lambda: stop.requested
+            ):
+                if presentation.as_json:
+                    click.echo(json_of(event))
+                elif (line := line_of(event)) is not None:
+                    click.echo(line)
+        except BrokenPipeError:
+            stop.request()  # whoever read the results has gone
 
     threading.Thread(target=show, name="results", daemon=True).start()
 
@@ -120,8 +124,10 @@ def _ensure_model(function: FunctionFolder, home: Path) -> None:
             env={**os.environ, "ROOKERY_HOME": str(home)},
             check=False,
         )
-        if pulled.returncode:
+        if pulled.returncode == _UNAVAILABLE:
             raise Unavailable(f"{function.name} cannot start: {missing}") from missing
+        if pulled.returncode:
+            raise
 
 
 def _state(plan: LocalPlan) -> LocalState:

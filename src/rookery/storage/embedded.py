@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"
 
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON: Final = "application/x-amz-json-1.0"
 # moto takes any name, and the region to act in from it.
 _ANYBODY: Final = f"AWS4-HMAC-SHA256 Credential=rookery/20260101/{REGION}/s3/aws4_request"
@@ -50,12 +51,18 @@ def application() -> "WSGIApplication":
     s3: WSGIApplication = create_backend_app("s3")
     sqs: WSGIApplication = create_backend_app("sqs")
     deleting = threading.Lock()
+    changing = threading.Lock()
 
     def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # moto wants the path as it was sent: PATH_INFO has lost the difference of / and %2F.
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
         if not _is_sqs(environ):
-            return s3(environ, start_response)
+            if environ["REQUEST_METHOD"] in _READING:
+                return s3(environ, start_response)
+            # An overwrite closes the buffer of what it replaces, while that upload's notification
+            # still reads its entity tag.
+            with changing:
+                return s3(environ, start_response)
         if "DeleteMessage" not in environ.get("HTTP_X_AMZ_TARGET", ""):
             return sqs(environ, start_response)
         # moto rebuilds the list of messages without a lock: a second delete at the same time
