@@ -13,6 +13,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.errors import SettingsInvalid, StorageDenied
@@ -214,3 +215,13 @@ def test_a_message_is_handed_out_while_the_queue_keeps_it(age_seconds, handed_ou
     backend.send_message(name, "text").sent_timestamp -= age_seconds * 1000
 
     assert len(backend.receive_message(name, 1, 0, 30)) == handed_out
+
+
+def test_overwrites_of_one_key_at_the_same_time_all_succeed(storage):
+    client = boto3.client("s3", **storage.client, config=Config(retries={"total_max_attempts": 1}))
+
+    def put(number):
+        client.put_object(Bucket="images", Key="same.jpg", Body=bytes(20_000 + number))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, range(300)))
