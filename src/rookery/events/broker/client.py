@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 import urllib3
 
 from rookery.errors import RequestInvalid, SinkUnavailable
+from rookery.events.broker.exchange import AFTER_HEADER
 from rookery.events.wire import STRUCTURED, CloudEvent, from_http
-
-AFTER_HEADER: Final = "Rookery-After"
 
 _PAUSE: Final = 0.25
 _CONNECT_SECONDS: Final = 2.0

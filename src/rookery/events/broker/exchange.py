@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+AFTER_HEADER: Final = "Rookery-After"
 
 
 @dataclass(frozen=True, slots=True)

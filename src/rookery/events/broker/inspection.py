@@ -10,7 +10,14 @@ from rookery.errors import Overloaded, RequestInvalid
 from rookery.events.broker import hops, reading
 from rookery.events.broker.changes import Requeue
 from rookery.events.broker.database import DEAD, DEAD_LETTERING, PENDING
-from rookery.events.broker.exchange import NDJSON, Response, answer, answer_json, query_of
+from rookery.events.broker.exchange import (
+    AFTER_HEADER,
+    NDJSON,
+    Response,
+    answer,
+    answer_json,
+    query_of,
+)
 from rookery.events.broker.journal import Journal
 from rookery.events.broker.trigger import Trigger
 from rookery.events.wire import to_document
@@ -18,7 +25,6 @@ from rookery.events.wire import to_document
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-AFTER_HEADER: Final = "Rookery-After"
 MAX_LIMIT: Final = 1000
 MAX_WAIT: Final = 60.0
 _WAITING_PAUSE: Final = 0.002

@@ -156,6 +156,7 @@ def received_after(connection: sqlite3.Connection, since: float) -> int:
 
 def newest(connection: sqlite3.Connection) -> int:
     """Return the newest offset ever used."""
+    # AUTOINCREMENT's own memory: also right after the newest events were forgotten.
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return int(row[0]) if row else 0
 

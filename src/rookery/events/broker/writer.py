@@ -16,6 +16,7 @@ from rookery.errors import JournalUnavailable
 from rookery.events.broker.changes import Change
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import unavailable
+from rookery.events.broker.reading import newest
 from rookery.events.broker.transaction import Committed, commit
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,7 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
-        # AUTOINCREMENT's own memory: also right after the newest events were forgotten.
-        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-        self._head: int = (found.fetchone() or (0,))[0]
+        self._head = newest(connection)
         self._closed = False
         self._handing_in = threading.Lock()
         self.failing = False
