@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from ceph_nodes import running_node
 from rookery.images.preprocessing import Preprocessing
 from rookery.images.sample import sample_jpeg
 from rookery.models.card import ModelCard
 from rookery.models.labels import write_labels
 from rookery.models.repository import ModelVersion, Repository
+from rookery.storage.ceph.state import CephNode
 
 # The fixed backend scores in the order of the labels: the first always wins.
 LABELS = (
@@ -83,6 +85,28 @@ def start_storage() -> Iterator[Callable[..., EmbeddedStorage]]:
 def storage(start_storage: Callable[..., EmbeddedStorage]) -> EmbeddedStorage:
     """One embedded S3 and SQS for every test that only uses it."""
     return start_storage()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send every test of the shared Ceph to one worker, so that there is one node."""
+    for item in items:
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if "ceph" in getattr(item, "fixturenames", ()) or "ceph" in params:
+            item.add_marker(pytest.mark.xdist_group("ceph"))
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephNode]:
+    """One real Ceph for every test that only uses it; each makes its own buckets and topics."""
+    with running_node(tmp_path_factory.mktemp("ceph"), "memstore") as node:
+        yield node
+
+
+@pytest.fixture
+def ceph_to_break(tmp_path: Path) -> Iterator[CephNode]:
+    """A real Ceph for one test, which may stop and kill parts of it: its objects are on disk."""
+    with running_node(tmp_path, "bluestore") as node:
+        yield node
 
 
 @dataclass
@@ -243,11 +267,11 @@ def launched(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Lau
 
 
 @pytest.fixture(scope="session")
-def wait_until() -> Callable[[Callable[[], bool], str], None]:
+def wait_until() -> Callable[..., None]:
     """Look until something is so, and fail saying what was waited for."""
 
-    def wait(done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _DEADLINE_SECONDS
+    def wait(done: Callable[[], bool], what: str, *, seconds: float = _DEADLINE_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, f"waited in vain for {what}"
             time.sleep(0.01)

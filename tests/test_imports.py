@@ -16,8 +16,8 @@ pytestmark = pytest.mark.xdist_group("imports")
 MODULES = sorted(module.name for module in pkgutil.walk_packages(rookery.__path__, "rookery."))
 HEAVY = {
     "PIL", "boto3", "botocore", "cloudevents", "flask", "functions_framework", "keras", "moto",
-    "numpy", "openvino", "prometheus_client", "pydantic", "pydantic_settings", "tensorflow",
-    "urllib3", "waitress", "werkzeug", "yaml",
+    "numpy", "openvino", "prometheus_client", "pydantic", "pydantic_settings", "redis",
+    "tensorflow", "urllib3", "waitress", "werkzeug", "yaml",
 }  # fmt: skip
 
 # Imports every module and looks, before and after each, at what an import must not touch.
@@ -107,7 +107,7 @@ def test_help_is_loaded_by_importing_next_to_nothing(loaded_by_help):
     }
 
 
-@pytest.mark.parametrize("library", ["tensorflow", "openvino", "keras", "moto"])
+@pytest.mark.parametrize("library", ["tensorflow", "openvino", "keras", "moto", "redis"])
 def test_no_module_loads_a_heavy_library_before_it_is_used(imported, library):
     assert library not in imported["loaded"]
 

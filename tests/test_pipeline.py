@@ -11,6 +11,7 @@ from rookery.errors import (
     ImageTooLarge,
     ImageUndecodable,
     ObjectGone,
+    ObjectReplaced,
     ObjectTooLarge,
 )
 from rookery.events.object_created import ObjectCreated
@@ -21,7 +22,7 @@ from rookery.models.labels import read_labels
 from rookery.pipeline import Classifier, recognize
 from rookery.storage.memory import MemoryStore
 
-OBJECT = ObjectCreated(bucket="images", key="a b.jpg", event_name="ObjectCreated:Put", etag="1")
+OBJECT = ObjectCreated(bucket="images", key="a b.jpg", event_name="ObjectCreated:Put", time="1")
 CAUSE = CloudEvent(
     id="cause", source="/s", type="t", extensions={"traceparent": "00-1-2-01", "other": "x"}
 )
@@ -63,7 +64,8 @@ def test_an_announced_object_becomes_a_result_event(store, classifier):
     assert result.time == "2026-01-01T00:00:00Z"
     assert result.json()["top_prediction"] == [["king penguin, Aptenodytes patagonica"]]
     assert result.json()["object"] == {
-        "bucket": "images", "key": "a b.jpg", "version": None, "etag": "1", "size": None,
+        "bucket": "images", "key": "a b.jpg", "version": None, "size": None,
+        "etag": store.find("images", "a b.jpg").etag,
     }  # fmt: skip
 
 
@@ -85,6 +87,27 @@ def test_the_announced_version_is_read_not_the_newest(store, classifier):
     assert recognized(store, classifier, first).type == COMPLETED
     with pytest.raises(ImageUndecodable):
         recognized(store, classifier)
+
+
+def test_an_object_that_was_overwritten_is_not_classified_as_what_is_there_now(store, classifier):
+    announced = replace(OBJECT, etag=store.find("images", "a b.jpg").etag)
+    assert recognized(store, classifier, announced).type == COMPLETED
+    store.write("images", "a b.jpg", b"text by now", content_type="text/plain")
+    with pytest.raises(ObjectReplaced):
+        recognized(store, classifier, announced)
+
+
+def test_a_version_is_read_whatever_its_entity_tag_is_said_to_be(store, classifier):
+    announced = replace(OBJECT, version="1", etag="another")
+    assert recognized(store, classifier, announced).type == COMPLETED
+
+
+def test_the_result_names_the_entity_tag_of_what_was_classified(store, classifier):
+    etag = store.find("images", "a b.jpg").etag
+    result = recognized(store, classifier)
+    assert result.json()["object"]["etag"] == etag
+    # The id follows from what was announced, so that every repeat comes to the same.
+    assert result.id != recognized(store, classifier, replace(OBJECT, etag=etag)).id
 
 
 def test_an_object_that_is_gone_has_no_result(store, classifier):

@@ -5,12 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
+import trustme
+from pydantic import SecretStr
 
 from rookery import settings as settings_module
 from rookery.errors import SettingsInvalid
 from rookery.settings import Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+
+CERTIFICATE = trustme.CA().cert_pem.bytes().decode()
 
 # variable -> (field, a value that is not the default, how the field holds it)
 VARIABLES = {
@@ -19,6 +23,14 @@ VARIABLES = {
     "ROOKERY_BACKEND": ("backend", "openvino", "openvino"),
     "ROOKERY_THREADS": ("threads", "2", 2),
     "ROOKERY_TOP_K": ("top_k", "10", 10),
+    "ROOKERY_INGRESS_TOKEN": ("ingress_token", "open-sesame", "**********"),
+    "ROOKERY_INGRESS_TOKEN_FILE": ("ingress_token_file", "/run/token", Path("/run/token")),
+    "ROOKERY_SINK_TOKEN": ("sink_token", "open-sesame", "**********"),
+    "ROOKERY_SINK_TOKEN_FILE": ("sink_token_file", "/run/token", Path("/run/token")),
+    "K_CA_CERTS": ("ca_certs", CERTIFICATE, CERTIFICATE),
+    "ROOKERY_HEADER_SECONDS": ("header_seconds", "0.5", 0.5),
+    "ROOKERY_BODY_SECONDS": ("body_seconds", "0.5", 0.5),
+    "ROOKERY_MAX_CONNECTIONS": ("max_connections", "20", 20),
     "ROOKERY_HOST": ("host", "127.0.0.1", "127.0.0.1"),
     "PORT": ("port", "9000", 9000),
     "ROOKERY_CONCURRENCY": ("concurrency", "4", 4),
@@ -34,21 +46,29 @@ VARIABLES = {
     "K_SINK": ("sink", "http://broker/default", "http://broker/default"),
     "K_CE_OVERRIDES": ("ce_overrides", '{"extensions":{}}', '{"extensions":{}}'),
     "ROOKERY_ON_POISON": ("on_poison", "ack-and-deadletter", "ack-and-deadletter"),
+    "ROOKERY_DEDUP": ("dedup", "redis://:hush@redis:6379/1", "**********"),
     "ROOKERY_DEDUP_SECONDS": ("dedup_seconds", "0", 0.0),
     "ROOKERY_DEDUP_ENTRIES": ("dedup_entries", "1", 1),
     "S3_ENABLED": ("s3_enabled", "true", True),
     "S3_ACCESS_KEY": ("s3_access_key", "AKIA", "**********"),
     "S3_SECRET_KEY": ("s3_secret_key", "hush", "**********"),
+    "S3_ACCESS_KEY_FILE": ("s3_access_key_file", "/run/key", Path("/run/key")),
+    "S3_SECRET_KEY_FILE": ("s3_secret_key_file", "/run/secret", Path("/run/secret")),
+    "S3_CA_FILE": ("s3_ca_file", "/run/ca.pem", Path("/run/ca.pem")),
     "S3_ENDPOINT_URL": ("s3_endpoint_url", "http://s3:9000", "http://s3:9000/"),
     "S3_BUCKET_NAME": ("s3_buckets", "images, photos", ("images", "photos")),
     "S3_AWS_REGION": ("s3_region", "eu-north-1", "eu-north-1"),
     "S3_EVENT_NAME": ("s3_event_name", "ObjectCreated:Put", "ObjectCreated:Put"),
+    "ROOKERY_RESULTS_BUCKET": ("results_bucket", "results", "results"),
+    "ROOKERY_RESULTS_PREFIX": ("results_prefix", "kept/by/us/", "kept/by/us/"),
 }
 # What a variable needs beside it to be accepted.
 COMPANIONS = {
     "S3_ENABLED": {"S3_BUCKET_NAME": "images"},
     "S3_ACCESS_KEY": {"S3_SECRET_KEY": "hush"},
     "S3_SECRET_KEY": {"S3_ACCESS_KEY": "AKIA"},
+    "S3_ACCESS_KEY_FILE": {"S3_SECRET_KEY_FILE": "/run/secret"},
+    "S3_SECRET_KEY_FILE": {"S3_ACCESS_KEY_FILE": "/run/key"},
     "ROOKERY_ON_POISON": {"K_SINK": "http://broker"},
 }
 
@@ -164,6 +184,12 @@ def test_all_problems_are_listed_together(read):
         ({"S3_ACCESS_KEY": "a"}, "S3_SECRET_KEY"),
         ({"S3_SECRET_KEY": "s"}, "S3_ACCESS_KEY"),
         ({"ROOKERY_ON_POISON": "ack-and-deadletter"}, "K_SINK"),
+        ({"S3_ACCESS_KEY_FILE": "a"}, "S3_SECRET_KEY_FILE"),
+        (
+            {"ROOKERY_INGRESS_TOKEN": "a", "ROOKERY_INGRESS_TOKEN_FILE": "b"},
+            "ROOKERY_INGRESS_TOKEN_FILE",
+        ),
+        ({"ROOKERY_SINK_TOKEN": "a", "ROOKERY_SINK_TOKEN_FILE": "b"}, "ROOKERY_SINK_TOKEN_FILE"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(read, environ, named):
@@ -182,10 +208,49 @@ def test_all_contradictions_are_listed_together(read):
     )
 
 
+def test_contradictions_are_listed_beside_single_values_that_are_wrong(read):
+    found = problems(read, PORT="x", S3_ENABLED="1", S3_ACCESS_KEY="a")
+    assert sorted(problem.partition(":")[0] for problem in found) == [
+        "PORT",
+        "S3_ACCESS_KEY and S3_SECRET_KEY",
+        "S3_BUCKET_NAME",
+    ]
+
+
+def test_a_value_that_is_wrong_contradicts_nothing(read):
+    (problem,) = problems(read, K_SINK="ftp://broker", ROOKERY_ON_POISON="ack-and-deadletter")
+    assert problem.startswith("K_SINK: URL scheme")
+
+
+@pytest.mark.parametrize("value", ["{", '{"extensions": {"ID": "sesame"}}', '{"extensions": 1}'])
+def test_overrides_that_cannot_be_used_are_refused_here_and_not_shown(read, value):
+    first, second = problems(read, K_CE_OVERRIDES=value, PORT="x")
+    assert "K_CE_OVERRIDES" in first + second
+    assert "sesame" not in first + second
+
+
+def test_the_query_of_a_url_is_not_shown(read):
+    (problem,) = problems(read, K_SINK="ftp://broker/?token=sesame")
+    assert "ftp://broker/" in problem
+    assert "sesame" not in problem
+
+
+def test_a_long_value_is_shown_in_part(read):
+    (problem,) = problems(read, ROOKERY_TOP_K="9" * 5000)
+    assert len(problem) < 300
+
+
 @pytest.mark.parametrize("show", [repr, str, lambda settings: settings.model_dump_json()])
 def test_secrets_are_not_shown(read, show):
     shown = show(read(S3_ACCESS_KEY="AKIA-open-sesame", S3_SECRET_KEY="open-sesame"))
     assert "sesame" not in shown
+
+
+@pytest.mark.parametrize("name", ["ROOKERY_INGRESS_TOKEN", "ROOKERY_SINK_TOKEN", "K_CA_CERTS"])
+def test_what_is_no_token_or_certificate_is_refused_and_not_shown(read, name):
+    (problem,) = problems(read, **{name: "open sesame"})
+    assert problem.startswith(f"{name}: ")
+    assert "sesame" not in problem
 
 
 @pytest.mark.parametrize("name", ["S3_ACCESS_KEY", "S3_SECRET_KEY"])
@@ -195,6 +260,21 @@ def test_secrets_are_not_part_of_a_complaint(read, name):
     assert "sesame" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("show", [repr, str, lambda settings: settings.model_dump_json()])
+def test_the_password_of_the_dedup_window_is_not_shown(read, show):
+    assert "sesame" not in show(read(ROOKERY_DEDUP="redis://:sesame@host"))
+
+
+@pytest.mark.parametrize(
+    "place", ["redis:sesame", "redis:///?password=sesame\n", "sqlite:", "postgres://me:sesame@host"]
+)
+def test_a_dedup_window_that_is_none_is_refused_and_not_shown(read, place):
+    (problem,) = problems(read, ROOKERY_DEDUP=place)
+    assert problem.startswith("ROOKERY_DEDUP")
+    assert "sqlite:PATH" in problem
+    assert "sesame" not in problem
 
 
 @pytest.mark.parametrize("name", ["K_SINK", "S3_ENDPOINT_URL"])
@@ -238,6 +318,8 @@ def docstrings():
 
 def shown(default):
     """A default as the page writes it: as one would set it."""
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
     if default in (None, "", ()):
         return "unset"
     if isinstance(default, bool):
@@ -258,3 +340,30 @@ def test_the_page_gives_the_default(name):
 @pytest.mark.parametrize("name", VARIABLES)
 def test_the_page_says_what_the_code_says(name):
     assert documented()[name][1] == " ".join(docstrings()[name].split())
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [("kept", "kept/"), ("kept/", "kept/"), ("/kept//", "kept/"), ("a/b", "a/b/"), ("/", "")],
+)
+def test_the_prefix_of_results_is_a_folder_or_nothing(read, text, prefix):
+    assert read(ROOKERY_RESULTS_PREFIX=text).results_prefix == prefix
+
+
+def test_results_may_lie_in_the_bucket_of_the_images_below_a_prefix(read):
+    buckets = {"S3_BUCKET_NAME": "a,b", "ROOKERY_RESULTS_BUCKET": "b"}
+    assert read(**buckets).results_prefix == "results/"
+    (problem,) = problems(read, **buckets, ROOKERY_RESULTS_PREFIX="/")
+    assert problem.startswith("ROOKERY_RESULTS_PREFIX")
+
+
+def test_a_bucket_of_results_alone_needs_no_prefix(read):
+    settings = read(
+        S3_BUCKET_NAME="images", ROOKERY_RESULTS_BUCKET="results", ROOKERY_RESULTS_PREFIX="/"
+    )
+    assert settings.results_prefix == ""
+
+
+def test_a_prefix_of_results_that_leaves_no_room_for_keys_is_refused(read):
+    (problem,) = problems(read, ROOKERY_RESULTS_PREFIX="é" * 129)
+    assert "256 bytes" in problem

@@ -19,6 +19,8 @@ EXPECTED = {
     "EventForbidden": 403,
     "EventTooLarge": 413,
     "RequestInvalid": 400,
+    "HeadersTooLarge": 431,
+    "TokenRefused": 401,
     "BodyTooLarge": 413,
     "UnsupportedMedia": 415,
     "ImageEmpty": 422,
@@ -26,13 +28,17 @@ EXPECTED = {
     "ImageTooLarge": 422,
     "FormatNotAllowed": 415,
     "ObjectGone": 410,
+    "ObjectReplaced": 410,
     "ObjectTooLarge": 422,
     "DeliveryRejected": 424,
     "StorageUnavailable": 503,
     "StorageDenied": 503,
     "SinkUnavailable": 503,
+    "SinkDenied": 503,
+    "RequestTooSlow": 408,
     "QueueUnavailable": 503,
     "JournalUnavailable": 503,
+    "DedupUnavailable": 503,
     "ModelLoading": 503,
     "BackendFailed": 500,
     "DownloadUnavailable": 503,
@@ -41,6 +47,7 @@ EXPECTED = {
     "ModelNotFound": 500,
     "ModelInvalid": 500,
     "BackendMissing": 500,
+    "DedupInvalid": 500,
     "FunctionInvalid": 500,
     "TriggersInvalid": 500,
     "PortTaken": 500,
@@ -52,7 +59,9 @@ CLASSES = [
     for value in vars(errors).values()
     if inspect.isclass(value) and issubclass(value, RookeryError)
 ]
-LEAVES = [one for one in CLASSES if not any(issubclass(c, one) and c is not one for c in CLASSES)]
+# What only says a consequence, and is never raised itself.
+KINDS = {RookeryError, Rejected, Unavailable, Misconfigured, errors.ImageError}
+LEAVES = [one for one in CLASSES if one not in KINDS]
 
 
 def error_of(kind: type[RookeryError], message: str = "something was wrong") -> RookeryError:

@@ -9,7 +9,7 @@ from bare import bare_call, find
 from http_overhead import photograph
 from processes import up
 from rookery.events.broker.client import follow, head
-from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.local.access import ACCESS_KEY, REGION, SECRET_KEY
 from rookery.storage.s3 import connect
 from table import Row
 

@@ -17,18 +17,23 @@ from flask import Flask, Request
 from werkzeug.wrappers import Response
 
 from rookery.backends.registry import create_backend
+from rookery.dedup.registry import WindowPlan, open_window
+from rookery.dedup.registry import preload as preload_window
 from rookery.delivery.protocol import Sink
 from rookery.delivery.sink import connect_sink
 from rookery.errors import FunctionInvalid, RookeryError
-from rookery.events.dedup import DedupWindow
+from rookery.events.dedup import Dedup
+from rookery.events.identity import digest
 from rookery.function_folder import FunctionFolder
 from rookery.images.limits import ImageLimits
 from rookery.lifecycle.phases import Warmed, load, warm
 from rookery.logs import configure_logs
 from rookery.models.repository import Repository
 from rookery.serving.app import create_app
+from rookery.serving.bearer import with_bearer
 from rookery.serving.gallery import Gallery
 from rookery.serving.gate import Gate
+from rookery.serving.limits import Limits
 from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.reply import to_refusal
 from rookery.serving.server import Server, stopped_by_signals
@@ -38,6 +43,7 @@ from rookery.serving.subscriber import Subscriber, Subscription
 from rookery.serving.unread import discard
 from rookery.settings import Settings
 from rookery.storage.protocol import ObjectStore
+from rookery.storage.results import ResultsPlace, ResultsStore
 from rookery.storage.s3 import Preloaded
 from rookery.storage.s3 import connect as connect_s3
 from rookery.storage.s3 import preload as preload_s3
@@ -94,6 +100,11 @@ class Function:
             max_body_bytes=settings.max_body_bytes,
             drain_seconds=settings.drain_seconds,
             on_refused=metrics.count_refused,
+            limits=Limits(
+                settings.header_seconds,
+                settings.body_seconds,
+                connections=settings.max_connections,
+            ),
         )
 
         def stop_on_failure() -> None:
@@ -119,6 +130,9 @@ class Function:
             wait_seconds=settings.startup_seconds,
         )
         app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
+        app.wsgi_app = with_bearer(  # type: ignore[method-assign,assignment]
+            app.wsgi_app, settings.accepted_tokens(), metrics.count_refused
+        )
         return app, startup, metrics
 
 
@@ -131,6 +145,7 @@ def open_service(
     version = Repository(settings.home / "models").find(settings.model)
     backend = create_backend(settings.backend, threads=settings.threads)
     preloaded = preload_s3() if settings.s3_enabled else None
+    preload_window(settings.dedup.get_secret_value())
     warmed = warm(
         load(version, backend), limits=_limits(settings), top_k=settings.top_k, turn=gate.turn
     )
@@ -157,6 +172,11 @@ def connect(
     with ExitStack() as connections:
         store = _connect_store(settings, preloaded, connections) if settings.s3_enabled else None
         sink = _connect_sink(settings, connections)
+        results = None
+        if store is not None and settings.results_bucket is not None:
+            place = ResultsPlace(settings.results_bucket, settings.results_prefix)
+            results = ResultsStore(store, place)
+        window = _open_window(warmed, name, settings, metrics, connections)
         yield Subscriber(
             Subscription(
                 source=f"/rookery/functions/{name}",
@@ -168,8 +188,9 @@ def connect(
             classifier=warmed.classifier,
             store=store,
             sink=sink,
-            window=DedupWindow(settings.dedup_seconds, settings.dedup_entries),
+            window=window,
             metrics=metrics,
+            results=results,
         )
 
 
@@ -217,6 +238,9 @@ def _connect_store(
         region=settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
+        access_key_file=settings.s3_access_key_file,
+        secret_key_file=settings.s3_secret_key_file,
+        ca_file=settings.s3_ca_file,
         concurrency=settings.concurrency + settings.queue,
         preloaded=preloaded,
     )
@@ -231,6 +255,28 @@ def _connect_sink(settings: Settings, connections: ExitStack) -> Sink | None:
         str(settings.sink),
         overrides=settings.ce_overrides,
         concurrency=settings.concurrency + settings.queue,
+        outgoing=settings.outgoing(),
     )
     connections.callback(sink.close)
     return sink
+
+
+def _open_window(
+    warmed: Warmed,
+    name: str,
+    settings: Settings,
+    metrics: FunctionMetrics,
+    connections: ExitStack,
+) -> Dedup:
+    classifier = warmed.classifier
+    card = classifier.card
+    # What another model, or another function, says about the same object is another answer.
+    scope = digest(
+        name, card.name, str(card.version), classifier.backend, str(classifier.top_k)
+    )[:32]  # fmt: skip
+    plan = WindowPlan(
+        settings.dedup.get_secret_value(), settings.dedup_seconds, settings.dedup_entries
+    )
+    return connections.enter_context(
+        open_window(plan, scope=scope, on_skipped=metrics.count_dedup_skipped)
+    )

@@ -3,16 +3,19 @@
     RookeryError
     ├── Rejected             final: the same input can never succeed
     │   ├── EventInvalid, EventForbidden, EventTooLarge
-    │   ├── RequestInvalid, BodyTooLarge, UnsupportedMedia
+    │   ├── RequestInvalid, HeadersTooLarge, BodyTooLarge, UnsupportedMedia, TokenRefused
     │   ├── ImageError       ImageEmpty, ImageUndecodable, ImageTooLarge, FormatNotAllowed
-    │   └── ObjectGone, ObjectTooLarge, DeliveryRejected
+    │   └── ObjectGone (ObjectReplaced), ObjectTooLarge, DeliveryRejected
     ├── Unavailable          retry: something we depend on is down or not ready yet
-    │   └── StorageUnavailable, StorageDenied, SinkUnavailable, JournalUnavailable,
-    │       QueueUnavailable, ModelLoading, BackendFailed, DownloadUnavailable
+    │   └── StorageUnavailable, StorageDenied, SinkUnavailable (SinkDenied), RequestTooSlow,
+    │       JournalUnavailable,
+    │       QueueUnavailable, DedupUnavailable, ModelLoading, BackendFailed,
+    │       DownloadUnavailable
     ├── Overloaded           later: we are up, and full
     └── Misconfigured        the operator must act before anything can work
-        └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, FunctionInvalid,
-            TriggersInvalid, PortTaken, StartFailed
+        └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, DedupInvalid,
+            FunctionInvalid, TriggersInvalid, PortTaken, StartFailed, CephMissing, CephInvalid,
+            NotificationsInvalid, NotificationsRefused
 
 What each becomes as an HTTP status is one table in `rookery.status`.
 """
@@ -52,6 +55,10 @@ class RequestInvalid(Rejected, ValueError):
     """The HTTP request is malformed in a way that no other class names."""
 
 
+class HeadersTooLarge(Rejected):
+    """The request line and the headers are longer, or more, than the limit."""
+
+
 class BodyTooLarge(Rejected):
     """The request body is longer than the limit."""
 
@@ -68,6 +75,10 @@ class BodyTooLarge(Rejected):
 
 class UnsupportedMedia(Rejected):
     """The content type is not one the function can take."""
+
+
+class TokenRefused(Rejected, PermissionError):
+    """The request has no bearer token that is accepted here."""
 
 
 class ImageError(Rejected, ValueError):
@@ -92,6 +103,10 @@ class FormatNotAllowed(ImageError):
 
 class ObjectGone(Rejected, LookupError):
     """The object the event names no longer exists."""
+
+
+class ObjectReplaced(ObjectGone):
+    """The object was overwritten since the event; the newer upload has its own event."""
 
 
 class ObjectTooLarge(Rejected):
@@ -126,12 +141,24 @@ class SinkUnavailable(Unavailable, ConnectionError):
     """The sink does not accept events at present."""
 
 
+class SinkDenied(SinkUnavailable, PermissionError):
+    """The sink does not accept our token: an operator can mend it, so events wait."""
+
+
+class RequestTooSlow(Unavailable, TimeoutError):
+    """The request did not arrive in time, or its answer was not read in time."""
+
+
 class QueueUnavailable(Unavailable, ConnectionError):
     """The queue of bucket notifications does not answer, does not exist, or refuses us."""
 
 
 class JournalUnavailable(Unavailable):
     """The broker cannot write to its journal (disk full, read-only, locked)."""
+
+
+class DedupUnavailable(Unavailable, ConnectionError):
+    """The store of a dedup window does not answer; what it would have saved is computed again."""
 
 
 class ModelLoading(Unavailable):
@@ -187,6 +214,10 @@ class BackendMissing(Misconfigured, ImportError):
     """The backend's library is not installed."""
 
 
+class DedupInvalid(Misconfigured, ValueError):
+    """The store of a dedup window cannot be opened: a damaged file, a missing library."""
+
+
 class FunctionInvalid(Misconfigured, ValueError):
     """A function folder or its func.yaml cannot be used."""
 
@@ -207,3 +238,34 @@ class PortTaken(Misconfigured, OSError):
 
 class StartFailed(Misconfigured):
     """A process ended, or did not become ready, while everything was being started."""
+
+
+class CephMissing(Misconfigured, LookupError):
+    """Programs of Ceph are not installed."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        """Keep the Debian *packages* (or programs) that are missing."""
+        self.packages = tuple(packages)
+        super().__init__(
+            f"{', '.join(self.packages)} {'is' if len(self.packages) == 1 else 'are'} not "
+            "installed; install Ceph with: sudo apt-get install --no-install-recommends "
+            f"{' '.join(self.packages)}"
+        )
+
+
+class CephInvalid(Misconfigured, ValueError):
+    """The folder of the local Ceph cannot be used, or the node in it is not the wanted one."""
+
+
+class NotificationsInvalid(Misconfigured, ValueError):
+    """The file of bucket notifications is wrong; all problems are listed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Keep the list of *problems*, one line each."""
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} problem(s) in the notifications:\n{lines}")
+
+
+class NotificationsRefused(Misconfigured):
+    """The store does not take a notification as it is: no such bucket, topic or queue."""

@@ -88,10 +88,22 @@ def recognize(  # noqa: PLR0913
         time: the `time` attribute of the result, RFC 3339.
 
     Raises:
-        ObjectGone, ObjectTooLarge, ImageError: final, for this object.
+        ObjectGone, ObjectReplaced, ObjectTooLarge, ImageError: final, for this object.
         StorageUnavailable, StorageDenied, BackendFailed: a retry may succeed.
     """
-    data = store.read(
-        obj.bucket, obj.key, version=obj.version, max_bytes=classifier.limits.max_bytes
+    # A version is what it is; without one, what is there now may be a later upload's.
+    stored = store.read(
+        obj.bucket,
+        obj.key,
+        version=obj.version,
+        max_bytes=classifier.limits.max_bytes,
+        etag=obj.etag if obj.version is None else None,
     )
-    return completed(classifier.classify(data), cause=cause, obj=obj, source=source, time=time)
+    return completed(
+        classifier.classify(stored.data),
+        cause=cause,
+        obj=obj,
+        source=source,
+        time=time,
+        etag=stored.etag,
+    )

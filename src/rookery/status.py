@@ -18,11 +18,14 @@ from rookery.errors import (
     EventInvalid,
     EventTooLarge,
     FormatNotAllowed,
+    HeadersTooLarge,
     ObjectGone,
     Overloaded,
     Rejected,
     RequestInvalid,
+    RequestTooSlow,
     RookeryError,
+    TokenRefused,
     Unavailable,
     UnsupportedMedia,
 )
@@ -31,8 +34,10 @@ from rookery.errors import (
 STATUS_TABLE: Final[tuple[tuple[type[RookeryError], HTTPStatus], ...]] = (
     (EventInvalid, HTTPStatus.BAD_REQUEST),
     (RequestInvalid, HTTPStatus.BAD_REQUEST),
+    (TokenRefused, HTTPStatus.UNAUTHORIZED),
     (EventForbidden, HTTPStatus.FORBIDDEN),
     (ObjectGone, HTTPStatus.GONE),
+    (HeadersTooLarge, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
     (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnsupportedMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
@@ -40,6 +45,7 @@ STATUS_TABLE: Final[tuple[tuple[type[RookeryError], HTTPStatus], ...]] = (
     (DeliveryRejected, HTTPStatus.FAILED_DEPENDENCY),
     (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
+    (RequestTooSlow, HTTPStatus.REQUEST_TIMEOUT),
     (BackendFailed, HTTPStatus.INTERNAL_SERVER_ERROR),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RookeryError, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -70,7 +76,9 @@ def bounded_body(code: str, message: str) -> dict[str, str]:
 
 
 def headers_of(error: RookeryError) -> dict[str, str]:
-    """Return `Retry-After` in whole seconds where a retry makes sense."""
+    """Return `Retry-After` in whole seconds where a retry makes sense, and what 401 must say."""
+    if isinstance(error, TokenRefused):
+        return {"WWW-Authenticate": 'Bearer realm="rookery"'}  # RFC 6750, section 3
     if isinstance(error, (Unavailable, Overloaded)):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     return {}

@@ -9,7 +9,10 @@ from rookery import errors
 from rookery.cli import main
 from rookery.cli.root import exit_code, root
 
-COMMANDS = ["broker", "models", "put", "serve", "source", "storage", "up"]
+COMMANDS = [
+    "broker", "ceph", "deadletters", "models", "put", "reconcile", "serve", "source", "storage",
+    "up",
+]  # fmt: skip
 
 
 def invoke(*arguments):

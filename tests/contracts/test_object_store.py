@@ -1,16 +1,17 @@
 """What every ObjectStore keeps: one suite, run on each adapter."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rookery.errors import ObjectGone, ObjectTooLarge
+from rookery.errors import ObjectGone, ObjectReplaced, ObjectTooLarge
 
 KIB = 1024
 
 
 def read(stores, key, *, version=None, max_bytes=KIB):
-    return stores.store.read(stores.bucket, key, version=version, max_bytes=max_bytes)
+    return stores.store.read(stores.bucket, key, version=version, max_bytes=max_bytes).data
 
 
 def write(stores, key, data):
@@ -91,6 +92,54 @@ def test_a_missing_version_is_gone(stores):
 
     with pytest.raises(ObjectGone, match=r"photo\.jpg"):
         read(stores, "photo.jpg", version="00000000-0000-4000-8000-000000000000")
+
+
+def read_if(stores, key, etag):
+    return stores.store.read(stores.bucket, key, version=None, max_bytes=KIB, etag=etag)
+
+
+def test_an_object_is_read_with_its_entity_tag(stores):
+    write(stores, "photo.jpg", b"data")
+
+    assert (
+        read_if(stores, "photo.jpg", None).etag
+        == hashlib.md5(b"data", usedforsecurity=False).hexdigest()
+    )
+
+
+def test_an_object_that_still_has_its_entity_tag_is_read(stores):
+    write(stores, "photo.jpg", b"data")
+    etag = read_if(stores, "photo.jpg", None).etag
+
+    assert read_if(stores, "photo.jpg", etag).data == b"data"
+
+
+def test_an_object_that_was_overwritten_is_replaced_until_its_bytes_come_back(stores):
+    write(stores, "photo.jpg", b"old")
+    etag = read_if(stores, "photo.jpg", None).etag
+    write(stores, "photo.jpg", b"new")
+
+    with pytest.raises(ObjectReplaced, match=r"photo\.jpg"):
+        read_if(stores, "photo.jpg", etag)
+    write(stores, "photo.jpg", b"old")
+    assert read_if(stores, "photo.jpg", etag).data == b"old"
+
+
+@pytest.mark.parametrize(
+    "etag", ["*", "0", 'a"b', "a b", 'x", "y', "é", "\r\nX-Injected: 1", "☂", ""]
+)
+def test_what_is_no_entity_tag_of_the_object_matches_nothing(stores, etag):
+    write(stores, "photo.jpg", b"data")
+
+    with pytest.raises(ObjectReplaced):
+        read_if(stores, "photo.jpg", etag)
+
+
+def test_a_missing_key_is_gone_and_not_replaced(stores):
+    with pytest.raises(ObjectGone) as raised:
+        read_if(stores, "missing.jpg", "0" * 32)
+
+    assert not isinstance(raised.value, ObjectReplaced)
 
 
 @pytest.mark.parametrize("bucket", ["no-such-bucket", "not a bucket name"])

@@ -2,9 +2,10 @@
 
 import pytest
 
+from rookery.credentials import Outgoing
 from rookery.delivery.retry import RetryPolicy
 from rookery.delivery.sink import HttpSink, Timeouts, connect_sink
-from rookery.errors import DeliveryRejected, SettingsInvalid, SinkUnavailable
+from rookery.errors import DeliveryRejected, SettingsInvalid, SinkDenied, SinkUnavailable
 from rookery.events.wire import CloudEvent
 
 EVENT = CloudEvent(id="1", source="/test", type="test.v1", extensions={"tenant": "own"})
@@ -21,12 +22,13 @@ def connect():
     """Connect a sink that makes three attempts and only notes how long it would have slept."""
     sinks = []
 
-    def make(url, *, overrides="", attempts=3, read=5.0):
+    def make(url, *, overrides="", attempts=3, read=5.0, outgoing=None):
         sink = connect_sink(
             url,
             overrides=overrides,
             policy=RetryPolicy(attempts=attempts, base_seconds=1, cap_seconds=4, total_seconds=60),
             timeouts=Timeouts(connect=2, read=read),
+            outgoing=outgoing,
         )
         sink.slept = []
         sink._sleep = sink.slept.append
@@ -68,7 +70,7 @@ def test_delivered(connect, scripted_server, answers):
 
 
 @pytest.mark.parametrize(
-    "status", ["400 Bad Request", "401 Unauthorized", "413 Too Large", "301 Moved", "307 Redirect"]
+    "status", ["400 Bad Request", "403 Forbidden", "413 Too Large", "301 Moved", "307 Redirect"]
 )
 def test_a_final_status_is_rejected_at_once(connect, scripted_server, status):
     server = scripted_server(answer(status, "Location: /elsewhere", body=b'{"error": "why"}'))
@@ -86,6 +88,45 @@ def test_gives_up_after_its_attempts(connect, scripted_server):
         connect(server.url).send(EVENT)
 
     assert len(server.requests) == 3
+
+
+def test_an_event_waits_where_its_token_is_refused(connect, scripted_server):
+    server = scripted_server(answer("401 Unauthorized"))
+
+    with pytest.raises(SinkDenied, match=r"HTTP 401 .*ROOKERY_SINK_TOKEN"):
+        connect(server.url).send(EVENT)
+
+    assert len(server.requests) == 3
+
+
+def test_the_token_goes_with_every_attempt_as_it_is_then(connect, scripted_server):
+    server = scripted_server(answer("401 Unauthorized"), answer("202 Accepted"))
+    outgoing = Outgoing(tokens=lambda: ("new" if server.requests else "old", "spare"))
+    sink = connect(server.url, outgoing=outgoing)
+
+    sink.send(EVENT)
+
+    assert b"Authorization: Bearer old\r\n" in server.requests[0]
+    assert b"Authorization: Bearer new\r\n" in server.requests[1]
+
+
+def test_a_sink_that_repeats_our_request_reveals_no_secret(connect, scripted_server):
+    server = scripted_server(answer("400 Bad", body=b"POST /?key=open-sesame Bearer a-sesame"))
+    sink = connect(f"{server.url}/?key=open-sesame", outgoing=Outgoing(lambda: ("a-sesame",)))
+
+    with pytest.raises(DeliveryRejected) as raised:
+        sink.send(EVENT)
+
+    assert "Bearer ***" in str(raised.value)
+    assert "sesame" not in str(raised.value)
+
+
+def test_without_a_token_there_is_no_authorization(connect, scripted_server):
+    server = scripted_server(answer("202 Accepted"))
+
+    connect(server.url).send(EVENT)
+
+    assert b"authorization" not in server.requests[0].lower()
 
 
 def test_pauses_grow(connect, scripted_server):

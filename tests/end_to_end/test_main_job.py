@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.local.access import ACCESS_KEY, REGION, SECRET_KEY
 from whole_system import PHOTOGRAPH, ROOT, System, data_of
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from rookery.events.broker.client import follow, head, triggers
 from rookery.events.wire import CloudEvent
-from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.local.access import to_what_is_up
 from rookery.local.state import LocalState, read_state
 from rookery.storage.s3 import S3Store, connect
 
@@ -89,7 +89,7 @@ class System:
         marks = {
             "storage": ["storage", "serve"],
             "broker": ["broker", "serve"],
-            "source": ["source", "sqs"],
+            "source": ["source"],
         }.get(name, ["serve", "--host=127.0.0.1"])
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -107,6 +107,17 @@ class System:
         """Kill the child called *name* with SIGKILL, if it is running at this moment."""
         if (pid := self.pid(name)) is not None:
             os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop the child called *name* for a while: it takes connections, and answers nothing."""
+        pid = self.pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def logs(self) -> str:
         return "\n".join(
@@ -137,8 +148,12 @@ def running(home: Path, *arguments: str, log: IO[str], **env: str) -> Iterator[S
         if state is None:
             log.seek(0)
             pytest.fail(f"rookery up ended: {log.read()}")
+        access = to_what_is_up(state, home)
         store = connect(
-            endpoint=state.storage_url, region=REGION, access_key=ACCESS_KEY, secret_key=SECRET_KEY
+            endpoint=access.url,
+            region=access.region,
+            access_key=access.access_key,
+            secret_key=access.secret_key,
         )
         yield System(home, process, state, store)
         store.close()

@@ -60,7 +60,7 @@ def pool():
 
 def waiting(window, key, count):
     """Block until *count* callers wait for the computation of *key* that is in flight."""
-    condition = window._in_flight[key]._condition
+    condition = window._flights._in_flight[key]._condition
     poll = threading.Event()
     for _ in range(DEADLINE * 1000):
         with condition:

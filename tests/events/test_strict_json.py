@@ -43,7 +43,7 @@ def test_text_and_bytes_of_json_are_read_alike(value, ascii_only):
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"nonsense", b"1" * 5000,
+        b"", b"{", b"nonsense", b"1" * 5000, b"9" * 309, b"-" + b"9" * 309,
         b"NaN", b"[Infinity]", b"[-Infinity]", b"1e999", b'{"a":1} x',
         b"\xff\xfe", '{"a":1}'.encode("utf-16"), b'"unterminated', b'"\\', b"\xed\xa0\x80",
     ],
@@ -51,6 +51,11 @@ def test_text_and_bytes_of_json_are_read_alike(value, ascii_only):
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(EventInvalid, match="the body is not JSON"):
         parse(text)
+
+
+@pytest.mark.parametrize("number", [10**308, -(10**308), 2**64, 0])
+def test_whole_numbers_that_a_double_can_hold_are_read_exactly(number):
+    assert parse(str(number)) == number
 
 
 def test_the_error_names_what_was_read():

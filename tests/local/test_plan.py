@@ -7,7 +7,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from rookery.function_folder import EventSubscription, FunctionFolder
-from rookery.local.plan import ACCESS_KEY, SECRET_KEY, Ports, plan, triggers
+from rookery.local.access import ACCESS_KEY, SECRET_KEY, S3Access
+from rookery.local.plan import Ports, plan, triggers
 
 HOME = Path("/srv/rookery home")
 BIRDS = FunctionFolder(
@@ -44,7 +45,7 @@ def test_every_process_is_this_rookery(local):
 
 
 def test_everything_has_its_own_address_on_this_machine(local):
-    assert local.storage_url == "http://127.0.0.1:9000"
+    assert local.access.url == "http://127.0.0.1:9000"
     assert local.broker_url == "http://127.0.0.1:8081"
     assert local.function_urls == {
         "birds": "http://127.0.0.1:8080",
@@ -98,6 +99,41 @@ def test_the_broker_is_given_the_triggers_file(local):
 def test_a_function_without_a_port_is_a_fault():
     with pytest.raises(ValueError, match="argument"):
         plan((BIRDS, CROWS), Ports(1, 2, (3,)), bucket="images", home=HOME)
+
+
+# --- on a Ceph -----------------------------------------------------------------------------
+
+CEPH = S3Access("http://127.0.0.1:7480", "somewhere", "ACCESS", "hidden")
+
+
+@pytest.fixture
+def on_ceph():
+    ports = Ports(storage=0, broker=8081, functions=(8080,), receiver=8082)
+    return plan((BIRDS,), ports, bucket="images", home=HOME, ceph=CEPH)
+
+
+def test_a_ceph_takes_the_place_of_storage(on_ceph):
+    assert [process.name for process in on_ceph.processes] == ["broker", "source", "birds"]
+    assert on_ceph.access == CEPH
+
+
+def test_ceph_is_to_notify_the_source_which_sends_to_the_broker(on_ceph):
+    source = named(on_ceph, "source")
+    assert on_ceph.receiver_url == "http://127.0.0.1:8082/"
+    assert {"ceph", "--port=8082", "--sink=http://127.0.0.1:8081"} <= set(source.command)
+    assert urlsplit(source.ready_url).port == 8082
+
+
+def test_only_functions_get_the_keys_of_a_ceph(on_ceph):
+    holders = [one.name for one in on_ceph.processes if "hidden" in one.env.values()]
+    assert holders == ["birds"]
+    assert not any("hidden" in part for one in on_ceph.processes for part in one.command)
+
+
+def test_a_function_reads_the_bucket_in_ceph(on_ceph):
+    env = named(on_ceph, "birds").env
+    assert (env["S3_ENDPOINT_URL"], env["S3_AWS_REGION"]) == (CEPH.url, "somewhere")
+    assert (env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"]) == ("ACCESS", "hidden")
 
 
 # --- triggers ------------------------------------------------------------------------------

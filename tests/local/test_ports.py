@@ -55,6 +55,17 @@ def test_one_port_for_storage_and_broker_is_refused():
         choose_ports(storage=port, broker=port, first_function=0, functions=0)
 
 
+def test_a_receiver_takes_the_place_of_storage(taken):
+    port = free()
+    ports = choose_ports(storage=taken, broker=0, first_function=port, functions=1, receiver=port)
+    assert (ports.receiver, ports.functions) == (port, (port + 1,))
+
+
+def test_a_receivers_port_that_is_taken_is_named_with_its_option(taken):
+    with pytest.raises(PortTaken, match=rf"{taken} for the receiver .*--receiver-port"):
+        choose_ports(storage=0, broker=0, first_function=0, functions=0, receiver=taken)
+
+
 @pytest.fixture
 def row():
     """The first of four ports in a row that nobody listens on."""

@@ -25,6 +25,9 @@ from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
 from rookery.serving.subscriber import Subscriber, Subscription
+from rookery.storage.memory import MemoryStore
+from rookery.storage.protocol import StoredObject
+from rookery.storage.results import ResultsPlace, ResultsStore
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -54,20 +57,28 @@ class WatchedModel:
 
 @dataclass
 class WatchedStore:
-    """Objects by bucket and key; a version id is remembered and makes no difference."""
+    """Objects by bucket and key; version id and entity tag are always the right ones."""
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     reads: list[tuple[str, str, str | None]] = field(default_factory=list)
     error: RookeryError | None = None
 
-    def read(self, bucket: str, key: str, *, version: str | None, max_bytes: int) -> bytes:
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version: str | None,
+        max_bytes: int,
+        etag: str | None = None,
+    ) -> StoredObject:
         del max_bytes
         self.reads.append((bucket, key, version))
         if self.error is not None:
             raise self.error
         if (bucket, key) not in self.objects:
             raise ObjectGone(f"bucket {bucket!r} has no object {key!r}")
-        return self.objects[bucket, key]
+        return StoredObject(self.objects[bucket, key], etag)
 
     def write(self, bucket: str, key: str, data: bytes, *, content_type: str) -> None:
         del content_type
@@ -82,7 +93,7 @@ class FunctionUnderTest:
     gate: Gate
     metrics: FunctionMetrics
     model: WatchedModel
-    store: WatchedStore
+    store: WatchedStore | MemoryStore
     sink: MemorySink
 
     def sample(self, name: str, **labels: str) -> float:
@@ -109,6 +120,8 @@ def make_function(
         *,
         with_store: bool = True,
         with_sink: bool = True,
+        store: MemoryStore | None = None,
+        results: ResultsPlace | None = None,
         buckets: tuple[str, ...] = ("images",),
         event_name: str = "ObjectCreated:*",
         max_records: int = 1000,
@@ -120,7 +133,7 @@ def make_function(
         wait_seconds: float = 30,
     ) -> FunctionUnderTest:
         model = WatchedModel(FixedBackend().load(penguins.directory, penguins.card))
-        store, sink, metrics = WatchedStore(), MemorySink(), FunctionMetrics()
+        store, sink, metrics = store or WatchedStore(), MemorySink(), FunctionMetrics()
         gate = Gate(concurrency=concurrency, queue=queue)
         classifier = Classifier(
             model=model,
@@ -155,6 +168,7 @@ def make_function(
                     sink=sink if with_sink else None,
                     window=DedupWindow(900, 10_000),
                     metrics=metrics,
+                    results=None if results is None else ResultsStore(store, results),
                 ),
             )
 

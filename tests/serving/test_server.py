@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Self
@@ -12,10 +13,13 @@ from typing import Self
 import pytest
 
 from rookery.errors import PortTaken
-from rookery.serving import server as server_module
+from rookery.serving import channel as channel_module
+from rookery.serving import listener as listener_module
+from rookery.serving.limits import BYTES_PER_SECOND, HEADER_BYTES, HEADER_FIELDS, Limits
 from rookery.serving.server import Server, stopped_by_signals
 
 LIMIT = 1000
+LONG = 15_000_000  # more than the sockets hold, less than makes the worker wait
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -36,9 +40,27 @@ class Running:
     def connect(self) -> "Client":
         return Client(socket.create_connection(self.address, timeout=20))
 
+    @property
+    def channels(self) -> list[channel_module.Channel]:
+        return list(self.server._server.active_channels.values())
+
+    @property
+    def arrived(self) -> int:
+        """How much of the bodies that are not complete has arrived."""
+        requests = [channel.request for channel in self.channels]
+        return sum(request.body_bytes_received for request in requests if request is not None)
+
     def ends(self) -> None:
         self.thread.join(20)
         assert not self.thread.is_alive()
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Client:
@@ -75,6 +97,10 @@ class Client:
         assert set(json.loads(body)) == {"error", "message"}
         return status, json.loads(body)["error"]
 
+    def answer_begins(self) -> bytes:
+        """Read the first of an answer and no more."""
+        return self.connection.recv(15)
+
     def flood(self) -> None:
         while True:
             self.connection.sendall(b"x" * 100_000)
@@ -106,7 +132,9 @@ def start() -> Iterator[Callable[..., Running]]:
     """
     started: list[Running] = []
 
-    def make(*, drain_seconds=20.0, host="127.0.0.1", threads=4) -> Running:
+    def make(
+        *, drain_seconds=20.0, host="127.0.0.1", threads=4, limits=None, max_body_bytes=LIMIT
+    ) -> Running:
         def app(environ, start_response):
             body = environ["wsgi.input"].read()
             if environ["PATH_INFO"] == "/hold":
@@ -114,6 +142,9 @@ def start() -> Iterator[Callable[..., Running]]:
                 assert running.let.wait(20)
             if environ["PATH_INFO"] == "/fail":
                 raise RuntimeError("a secret")
+            if environ["PATH_INFO"] == "/long":
+                start_response("200 OK", [("Content-Length", str(LONG))])
+                return [b"x" * LONG]
             answer = str(len(body)).encode()
             start_response("200 OK", [("Content-Length", str(len(answer)))])
             return [answer]
@@ -123,9 +154,10 @@ def start() -> Iterator[Callable[..., Running]]:
             host=host,
             port=0,
             threads=threads,
-            max_body_bytes=LIMIT,
+            max_body_bytes=max_body_bytes,
             drain_seconds=drain_seconds,
             on_refused=lambda code, status: running.refused.append((code, status)),
+            limits=limits,
         )
         running = Running(server, threading.Thread(target=lambda: server.run(running.drained.set)))
         running.thread.start()
@@ -206,7 +238,7 @@ def test_a_body_without_a_length_is_refused_while_it_streams(running):
 
 
 def test_a_refused_client_that_falls_silent_is_closed(running, monkeypatch):
-    monkeypatch.setattr(server_module, "_LINGER_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(channel_module, "_LINGER_IDLE_SECONDS", 0.05)
     with running.connect() as client:
         client.send(POST, b"Content-Length: 5000\r\n\r\nx")
         assert client.refusal() == (413, "BodyTooLarge")
@@ -215,7 +247,7 @@ def test_a_refused_client_that_falls_silent_is_closed(running, monkeypatch):
 
 
 def test_a_refused_client_that_goes_on_for_ever_is_closed(running, monkeypatch):
-    monkeypatch.setattr(server_module, "_LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(channel_module, "_LINGER_SECONDS", 0.05)
     with running.connect() as client:
         client.send(POST, b"Content-Length: 5000000000\r\n\r\n")
         assert client.refusal() == (413, "BodyTooLarge")
@@ -239,6 +271,10 @@ def test_a_refused_client_that_hangs_up_is_forgotten(running):
         b"GET / HTTP/1.1\r\n: no name\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\0" * 100 + b"\r\n\r\n",
     ],
@@ -262,8 +298,29 @@ def test_an_unknown_transfer_coding_is_refused_for_good(running):
 def test_endless_headers_are_431(running, ended):
     with running.connect() as client:
         client.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000 + (b"\r\n\r\n" if ended else b""))
-        assert client.refusal() == (431, "RequestInvalid")
-    assert running.refused == [("RequestInvalid", 431)]
+        assert client.refusal() == (431, "HeadersTooLarge")
+    assert running.refused == [("HeadersTooLarge", 431)]
+
+
+def test_as_many_headers_as_are_allowed_are_read(running):
+    with running.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * HEADER_FIELDS + b"\r\n")
+        assert client.answer()[0] == 200
+        client.send(b"GET / HTTP/1.1\r\nX: " + b"y" * (HEADER_BYTES - 100) + b"\r\n\r\n")
+        assert client.answer()[0] == 200
+
+
+def test_too_many_headers_are_431(running):
+    with running.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (HEADER_FIELDS + 2) + b"\r\n")
+        assert client.refusal() == (431, "HeadersTooLarge")
+
+
+def test_chunks_without_content_are_refused(start):
+    running = start(max_body_bytes=1_000_000)
+    with running.connect() as client:
+        client.send(POST, b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 5000)
+        assert client.refusal() == (400, "RequestInvalid")
 
 
 def test_a_client_that_waits_for_100_continue_is_told_to(running):
@@ -298,6 +355,140 @@ def test_slow_clients_hold_nobody_up(start):
     for client in slow:
         with client:
             assert client.send(b"1\r\n", b"\r\n").answer()[0] == 200
+
+
+@pytest.mark.parametrize(
+    "start_of_a_head", [b"G", b"\r\n\r\n", b"POST / HTTP/1.1\r\nX-Slow: ", POST]
+)
+def test_headers_that_do_not_come_are_408(start, start_of_a_head):
+    running = start(limits=Limits(header_seconds=0.05))
+    with running.connect() as client:
+        client.send(start_of_a_head)
+        assert client.refusal() == (408, "RequestTooSlow")
+        assert client.closed()
+    assert running.refused == [("RequestTooSlow", 408)]
+
+
+def test_the_headers_of_a_second_request_are_waited_for_no_longer(start):
+    running = start(limits=Limits(header_seconds=0.05))
+    with running.connect() as client:
+        client.send(POST, b"\r\nGET / HT")
+        assert client.answer()[0] == 200
+        assert client.refusal() == (408, "RequestTooSlow")
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 100\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"]
+)
+def test_a_body_that_does_not_come_is_408(start, framing):
+    running = start(limits=Limits(body_seconds=0.05))
+    with running.connect() as client:
+        client.send(POST, framing)
+        assert client.refusal() == (408, "RequestTooSlow")
+        assert client.closed()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time as the server knows it, which stands still until a test moves it."""
+    stopped = Clock()
+    monkeypatch.setattr(channel_module, "monotonic", stopped)
+    monkeypatch.setattr(listener_module, "monotonic", stopped)
+    return stopped
+
+
+def test_a_body_that_comes_steadily_may_take_longer(start, clock, wait_until):
+    running = start(limits=Limits(body_seconds=5), max_body_bytes=100 * BYTES_PER_SECOND)
+    with running.connect() as client:
+        client.send(POST, b"Content-Length: %d\r\n\r\n" % (20 * BYTES_PER_SECOND))
+        for number in range(1, 20):
+            client.send(b"x" * BYTES_PER_SECOND)
+            wait_until(lambda: running.arrived == number * BYTES_PER_SECOND, "it to arrive")  # noqa: B023
+            clock.now += 1
+        client.send(b"x" * BYTES_PER_SECOND)
+        assert client.answer()[2] == b"%d" % (20 * BYTES_PER_SECOND)
+
+
+def test_a_body_that_comes_too_slowly_is_408_before_it_ends(start, clock, wait_until):
+    running = start(limits=Limits(body_seconds=5), max_body_bytes=100 * BYTES_PER_SECOND)
+    with running.connect() as client:
+        client.send(POST, b"Content-Length: %d\r\n\r\n" % (20 * BYTES_PER_SECOND))
+        for number in range(1, 6):
+            client.send(b"x" * 100)
+            wait_until(lambda: running.arrived == number * 100, "it to arrive")  # noqa: B023
+            clock.now += 1
+        wait_until(lambda: not running.refused, "nothing")
+        client.send(b"x" * 100)
+        wait_until(lambda: running.arrived == 600, "it to arrive")
+        clock.now += 1
+        assert client.refusal() == (408, "RequestTooSlow")
+
+
+def test_work_may_take_longer_than_any_client(start, clock, wait_until):
+    running = start(limits=Limits(header_seconds=1, body_seconds=1, idle_seconds=1))
+    with running.connect() as client, running.connect() as other:
+        client.send(b"GET /hold HTTP/1.1\r\n\r\n")
+        assert running.entered.wait(20)
+        wait_until(lambda: len(running.channels) == 2, "both to be connected")
+        clock.now += 100
+        assert other.closed()  # so they have been looked at
+        running.let.set()
+        assert client.answer()[0] == 200
+
+
+def test_an_idle_connection_is_closed_in_the_end(start):
+    running = start(limits=Limits(idle_seconds=0.05))
+    with running.connect() as silent, running.connect() as client:
+        client.send(POST, b"\r\n")
+        assert client.answer()[0] == 200
+        assert client.closed()
+        assert silent.closed()
+    assert running.refused == []
+
+
+def test_a_client_that_does_not_read_its_answer_is_closed(start):
+    running = start(limits=Limits(body_seconds=0.05))
+    with running.connect() as client:
+        client.send(b"GET /long HTTP/1.1\r\n\r\n")
+        assert client.answer_begins() == b"HTTP/1.1 200 OK"
+        assert wait_for_none(running)
+
+
+def test_a_new_client_takes_the_place_of_one_that_hangs(start, wait_until):
+    running = start(limits=Limits(connections=20))
+    hanging = [running.connect().send(b"POST / HTTP/1.1\r\nX-Slow: ") for _ in range(20)]
+    wait_until(lambda: sum(each.busy for each in running.channels) == 20, "all to hang")
+    with running.connect() as client:
+        assert client.send(POST, b"\r\n").answer()[0] == 200
+    assert hanging[0].refusal() == (429, "Overloaded")
+    for one in hanging[1:]:
+        assert one.send(b"1\r\n\r\n").answer()[0] == 200
+    for one in hanging:
+        one.connection.close()
+    assert running.refused == [("Overloaded", 429)]
+
+
+def test_a_new_client_waits_where_all_are_worked_on(start):
+    running = start(limits=Limits(connections=1))
+    with running.connect() as first:
+        first.send(b"GET /hold HTTP/1.1\r\n\r\n")
+        assert running.entered.wait(20)
+        second = running.connect().send(POST, b"\r\n")
+        running.let.set()
+        assert first.answer()[0] == 200
+        with second:
+            assert second.answer()[0] == 200
+
+
+def test_a_probe_gets_in_while_a_thousand_clients_hang(start):
+    running = start()
+    with ExitStack() as hanging:
+        for number in range(1200):
+            client = hanging.enter_context(running.connect())
+            client.send(POST if number % 2 else POST + b"Content-Length: 2\r\n\r\nx")
+        with running.connect() as probe:
+            assert probe.send(POST, b"\r\n").answer()[0] == 200
+        assert len(running.server._server.active_channels) <= 1000
 
 
 def test_a_fault_of_the_application_is_500_as_json_and_the_server_lives(running, caplog):

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from rookery.errors import QueueUnavailable
+from rookery.link import Link
 from rookery.source.deletions import Deletions
-from rookery.source.link import Link
 from rookery.source.protocol import Message
 
 LONG = 3600.0

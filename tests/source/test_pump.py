@@ -148,7 +148,7 @@ def test_an_outage_is_two_log_lines(sink, caplog):
     queue = StubbornQueue(receive=20)
     queue.send(notification("a.jpg"))
 
-    with caplog.at_level(logging.INFO, "rookery.source.link"), pump(queue, sink, receivers=1):
+    with caplog.at_level(logging.INFO, "rookery.link"), pump(queue, sink, receivers=1):
         until(lambda: len(queue) == 0)
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from rookery.errors import (
     ObjectGone,
+    ObjectReplaced,
     ObjectTooLarge,
     SettingsInvalid,
     StorageDenied,
@@ -47,7 +48,7 @@ def connect():
 
 
 def read(store, *, max_bytes=1024):
-    return store.read("images", "a/photo.jpg", version=None, max_bytes=max_bytes)
+    return store.read("images", "a/photo.jpg", version=None, max_bytes=max_bytes).data
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,8 @@ def read(store, *, max_bytes=1024):
         ("404 Not Found", "", ObjectGone),
         ("405 Method Not Allowed", "MethodNotAllowed", ObjectGone),
         ("400 Bad Request", "InvalidArgument", ObjectGone),
+        ("412 Precondition Failed", "PreconditionFailed", ObjectReplaced),
+        ("412 Precondition Failed", "", ObjectReplaced),
         ("403 Forbidden", "InvalidAccessKeyId", StorageDenied),
         ("403 Forbidden", "SignatureDoesNotMatch", StorageDenied),
         ("403 Forbidden", "AccessDenied", StorageDenied),
@@ -142,7 +145,7 @@ def test_only_a_large_upload_asks_before_it_is_sent(storage, size, asks):
     )
 
     store.write("images", f"size-{size}", bytes(size), content_type="image/jpeg")
-    stored = store.read("images", f"size-{size}", version=None, max_bytes=size)
+    stored = store.read("images", f"size-{size}", version=None, max_bytes=size).data
     store.close()
 
     assert ["Expect" in headers for headers in sent] == [asks]
@@ -213,7 +216,7 @@ def test_a_preloaded_store_reads(storage):
     )
     store.write("images", "preloaded", b"data", content_type="image/jpeg")
 
-    assert store.read("images", "preloaded", version=None, max_bytes=10) == b"data"
+    assert store.read("images", "preloaded", version=None, max_bytes=10).data == b"data"
 
 
 def test_preloading_opens_nothing_and_reads_no_credentials():

@@ -37,9 +37,12 @@ def command(
     The key of an object is its file's name. The exit status is 1 when an image failed or had no
     result in time.
     """
+    from rookery.local.access import to_what_is_up
     from rookery.local.put import put_images, wait_for_state
-    from rookery.settings import Settings
+    from rookery.settings import read_home
 
-    state = wait_for_state(Settings.read().home, wait_for_up)
-    if not put_images(state, images, prefix=prefix, style=style, timeout=timeout):
+    home = read_home()
+    state = wait_for_state(home, wait_for_up)
+    access = to_what_is_up(state, home)
+    if not put_images(state, access, images, prefix=prefix, style=style, timeout=timeout):
         raise SystemExit(1)

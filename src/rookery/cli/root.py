@@ -12,12 +12,18 @@ from rookery.errors import Misconfigured, Overloaded, Rejected, RookeryError, Un
 # `rookery --help` imports nothing but this file.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "broker": ("rookery.cli.broker", "Run and inspect the embedded broker."),
+    "ceph": ("rookery.cli.ceph", "Run a real Ceph on this machine, and its notifications."),
+    "deadletters": ("rookery.cli.deadletters", "List, show, retry and drop dead letters."),
     "models": ("rookery.cli.models", "List, pull, import and export models."),
     "put": ("rookery.cli.put", "Upload images, wait for their results and print them."),
+    "reconcile": (
+        "rookery.cli.reconcile",
+        "Send events for the objects of a bucket that have no result.",
+    ),
     "serve": ("rookery.cli.serve", "Serve one function over HTTP."),
     "source": ("rookery.cli.source", "Turn bucket notifications into events for a sink."),
     "storage": ("rookery.cli.storage", "Run the embedded S3."),
-    "up": ("rookery.cli.up", "Run everything on this machine: bucket, broker, source, functions."),
+    "up": ("rookery.cli.up", "Run it all on this machine: bucket, broker, source, functions."),
 }
 
 # sysexits(3), so that scripts can tell a retry from a repair.

@@ -6,6 +6,8 @@ from typing import Final
 
 import click
 
+from rookery.cli.source_ceph import ceph
+
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_DELIVERY_SECONDS: Final = 10.0
 
@@ -13,6 +15,9 @@ _LONGEST_DELIVERY_SECONDS: Final = 10.0
 @click.group()
 def command() -> None:
     """Turn bucket notifications into events for a sink."""
+
+
+command.add_command(ceph)
 
 
 @command.command(
@@ -85,6 +90,9 @@ def sqs(  # noqa: PLR0913
         region=region or settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
+        access_key_file=settings.s3_access_key_file,
+        secret_key_file=settings.s3_secret_key_file,
+        ca_file=settings.s3_ca_file,
         wait_seconds=wait_seconds,
         visibility_seconds=visibility_seconds,
         receivers=receivers,
@@ -95,12 +103,13 @@ def sqs(  # noqa: PLR0913
         policy=RetryPolicy(total_seconds=patience),
         timeouts=Timeouts(read=patience),
         concurrency=10 + receivers,
+        outgoing=settings.outgoing(),
     )
     configure_logs()
     # Waited for instead of handled: a handler could run while this thread holds a lock it needs.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     pump = Pump(queue, http_sink, source="/rookery/sources/sqs", receivers=receivers)
-    click.echo(f"source sqs {queue_url} -> {target}")
+    click.echo(f"source sqs {queue_url} -> {target.partition('?')[0]}")  # it may hold a token
     with pump:
         while signal.sigtimedwait(_STOP, 1.0) is None:
             if not pump.alive:

@@ -45,5 +45,6 @@ def _problem(name: str, value: object) -> str | None:
     if name in _CORE:
         return f"{name!r} is a core attribute; only extensions can be set"
     if not isinstance(value, str):
-        return f"the value of {name!r} must be a string, not {value!r}"
+        # Not shown: it may be a secret between two of the operator's own services.
+        return f"the value of {name!r} must be a string, not {type(value).__name__}"
     return None

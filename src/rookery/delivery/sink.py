@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from rookery.credentials import Outgoing, shown
 from rookery.delivery.overrides import parse_overrides
 from rookery.delivery.retry import RetryPolicy, is_retried, parse_retry_after
-from rookery.errors import DeliveryRejected, SettingsInvalid, SinkUnavailable
+from rookery.errors import DeliveryRejected, SettingsInvalid, SinkDenied, SinkUnavailable
 from rookery.events.wire import CloudEvent, to_binary
 
 if TYPE_CHECKING:
@@ -46,15 +48,17 @@ class HttpSink:
         *,
         extensions: Mapping[str, str],
         policy: RetryPolicy,
+        outgoing: Outgoing,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Post to *url* through *pool*, setting *extensions* on every event."""
+        """Post to *url* through *pool* as *outgoing* says, setting *extensions* on every event."""
         self._url = url
-        self._shown = url.partition("?")[0]  # a query may hold a token; errors reach clients
+        self._shown = shown(url)  # errors reach clients
         self._pool = pool
         self._extensions = dict(extensions)
         self._policy = policy
+        self._outgoing = outgoing
         self._sleep = sleep
         self._jitter = jitter
 
@@ -63,6 +67,7 @@ class HttpSink:
 
         Raises:
             SinkUnavailable: every attempt failed in a way that a later one may not.
+            SinkDenied: the last one had a token that the sink does not accept.
             DeliveryRejected: the sink answered with a final status, or the event cannot be
                 written as HTTP at all.
         """
@@ -83,7 +88,7 @@ class HttpSink:
                 retry_after=outcome.retry_after,
             )
             if pause is None:
-                raise SinkUnavailable(
+                raise outcome.kind(
                     f"event {event.id!r} was not accepted by {self._shown} in {failures} "
                     f"attempt(s); the last one: {outcome.problem}"
                 ) from outcome.cause
@@ -101,7 +106,8 @@ class HttpSink:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
-            answer = self._post(headers, body)
+            # Anew each time: the token may have changed since the last attempt.
+            answer = self._post({**headers, **self._outgoing.headers()}, body)
         except HTTPError as exc:
             return _Failure(_shorten(exc), cause=exc)
         except ValueError as exc:
@@ -112,6 +118,9 @@ class HttpSink:
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return None
         problem = f"HTTP {answer.status} {answer.excerpt!r}"
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            # Nothing is wrong with the event: it waits until somebody has mended the token.
+            return _Failure(f"{problem}; check ROOKERY_SINK_TOKEN", kind=SinkDenied)
         if not is_retried(answer.status):
             raise DeliveryRejected(f"{self._shown} refused event {event.id!r} for good: {problem}")
         return _Failure(problem, retry_after=answer.retry_after)
@@ -128,7 +137,7 @@ class HttpSink:
         )
         return _Answer(
             response.status,
-            _excerpt(response),
+            self._outgoing.hide(_excerpt(response), self._url).decode(errors="replace"),
             parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
         )
 
@@ -136,17 +145,19 @@ class HttpSink:
 @dataclass(frozen=True, slots=True)
 class _Failure:
     problem: str
+    kind: type[SinkUnavailable] = SinkUnavailable
     retry_after: float | None = None
     cause: Exception | None = None
 
 
-def connect_sink(
+def connect_sink(  # noqa: PLR0913
     url: str,
     *,
     overrides: str = "",
     policy: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
     concurrency: int = 10,
+    outgoing: Outgoing | None = None,
 ) -> HttpSink:
     """Make a sink for *url*; opens no connection before the first event.
 
@@ -156,6 +167,7 @@ def connect_sink(
         policy: when to try again.
         timeouts: how long one attempt may take.
         concurrency: connections kept open for threads that send at the same time.
+        outgoing: the token to send, and the certificates to believe.
 
     Raises:
         SettingsInvalid: *url* or *overrides* cannot be used.
@@ -163,26 +175,41 @@ def connect_sink(
     import urllib3  # noqa: PLC0415
 
     extensions = parse_overrides(overrides)
+    check_sink_url(url)
+    limits, outgoing = timeouts or Timeouts(), outgoing or Outgoing()
+    pool = urllib3.PoolManager(
+        num_pools=1,
+        maxsize=concurrency,
+        timeout=urllib3.Timeout(connect=limits.connect, read=limits.read),
+        ssl_context=outgoing.tls,
+    )
+    return HttpSink(
+        url, pool, extensions=extensions, policy=policy or RetryPolicy(), outgoing=outgoing
+    )
+
+
+def check_sink_url(url: str) -> None:
+    """Refuse what is no address of a sink.
+
+    Raises:
+        SettingsInvalid: it is no http or https URL, or holds a password.
+    """
+    from urllib3.exceptions import LocationParseError  # noqa: PLC0415
+    from urllib3.util import parse_url  # noqa: PLC0415
+
     try:
-        parts = urllib3.util.parse_url(url)
-    except urllib3.exceptions.LocationParseError as exc:
+        parts = parse_url(url)
+    except LocationParseError as exc:
         # Not shown: what cannot be parsed may hold a password all the same.
         raise SettingsInvalid(["K_SINK must be an http or https URL; it cannot be parsed"]) from exc
     if parts.auth is not None:
         # Errors name the URL: a password in it would be in logs and answers.
         raise SettingsInvalid(["K_SINK: a user or password in the URL is not used; leave it out"])
     if parts.scheme not in {"http", "https"} or not parts.host:
-        raise SettingsInvalid([f"K_SINK must be an http or https URL, not {url!r}"])
-    limits = timeouts or Timeouts()
-    pool = urllib3.PoolManager(
-        num_pools=1,
-        maxsize=concurrency,
-        timeout=urllib3.Timeout(connect=limits.connect, read=limits.read),
-    )
-    return HttpSink(url, pool, extensions=extensions, policy=policy or RetryPolicy())
+        raise SettingsInvalid([f"K_SINK must be an http or https URL, not {shown(url)!r}"])
 
 
-def _excerpt(response: "BaseHTTPResponse") -> str:
+def _excerpt(response: "BaseHTTPResponse") -> bytes:
     """Read the start of the answer's body, and leave the connection fit for the next request."""
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -191,12 +218,12 @@ def _excerpt(response: "BaseHTTPResponse") -> str:
     except HTTPError:
         # The status line is the acknowledgement; a body that breaks off changes nothing.
         response.close()
-        return ""
+        return b""
     if len(data) > _EXCERPT_BYTES:
         response.close()
     else:
         response.release_conn()
-    return data[:_EXCERPT_BYTES].decode(errors="replace")
+    return data[:_EXCERPT_BYTES]
 
 
 def _shorten(error: Exception) -> str:

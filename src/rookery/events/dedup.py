@@ -1,26 +1,27 @@
-"""A repeat is answered from memory, and equals in flight share one computation."""
+"""A repeat is answered from what is remembered; the window that remembers, in memory."""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
 from typing import Protocol
 
+from rookery.events.flights import Answered, Flights
 from rookery.events.wire import CloudEvent
 
 
 class Dedup(Protocol):
     """Answers a key at most once while it is remembered.
 
-    Implementations are safe to call from many threads at once.
+    Implementations are safe to call from many threads at once, and never fail by themselves: one
+    that cannot remember computes.
     """
 
-    def run(self, key: str, compute: Callable[[], CloudEvent]) -> tuple[CloudEvent, bool]:
+    def run(self, key: str, compute: Callable[[], CloudEvent]) -> Answered:
         """Return the result for *key*, and whether it is a repeat.
 
         *compute* runs where no result is remembered and none is on its way; what it raises is
-        raised here, for everyone who waited, and is not remembered.
+        raised here, for everyone in this process who waited, and is not remembered.
         """
         ...
 
@@ -44,58 +45,38 @@ class DedupWindow:
         self._ttl_seconds = ttl_seconds
         self._entries = entries
         self._clock = clock
+        self._flights = Flights()
         self._lock = threading.Lock()
         self._finished: OrderedDict[str, tuple[float, CloudEvent]] = OrderedDict()
-        self._in_flight: dict[str, Future[CloudEvent]] = {}
 
-    def run(self, key: str, compute: Callable[[], CloudEvent]) -> tuple[CloudEvent, bool]:
+    def run(self, key: str, compute: Callable[[], CloudEvent]) -> Answered:
         """Return the result for *key*, and whether it is a repeat."""
-        while True:
-            with self._lock:
-                remembered = self._remembered(key)
-                if remembered is not None:
-                    return remembered, True
-                shared = self._in_flight.get(key)
-                if shared is None:
-                    mine = self._in_flight[key] = Future()
-                    break
-            try:
-                return shared.result(), True
-            except CancelledError:
-                continue  # Its thread was stopped, which says nothing about the key.
-        return self._compute(key, mine, compute), False
+        return self._flights.share(key, lambda: self._answer(key, compute))
 
-    def _compute(
-        self, key: str, mine: Future[CloudEvent], compute: Callable[[], CloudEvent]
-    ) -> CloudEvent:
-        try:
-            result = compute()
-        except BaseException as exc:
-            self._land(key, None)
-            if isinstance(exc, Exception):
-                mine.set_exception(exc)
-            else:
-                mine.cancel()
-            raise
-        self._land(key, result)
-        mine.set_result(result)
-        return result
+    def _answer(self, key: str, compute: Callable[[], CloudEvent]) -> Answered:
+        remembered = self._remembered(key)
+        if remembered is not None:
+            return remembered, True
+        result = compute()
+        self._remember(key, result)
+        return result, False
 
-    def _land(self, key: str, result: CloudEvent | None) -> None:
+    def _remember(self, key: str, result: CloudEvent) -> None:
+        if self._ttl_seconds <= 0:
+            return
         with self._lock:
-            del self._in_flight[key]
-            if result is not None and self._ttl_seconds > 0:
-                self._finished[key] = (self._clock() + self._ttl_seconds, result)
-                self._finished.move_to_end(key)
-                if len(self._finished) > self._entries:
-                    self._finished.popitem(last=False)
+            self._finished[key] = (self._clock() + self._ttl_seconds, result)
+            self._finished.move_to_end(key)
+            if len(self._finished) > self._entries:
+                self._finished.popitem(last=False)
 
     def _remembered(self, key: str) -> CloudEvent | None:
-        expires, result = self._finished.get(key, (0.0, None))
-        if result is None:
-            return None
-        if self._clock() >= expires:
-            del self._finished[key]
-            return None
-        self._finished.move_to_end(key)
-        return result
+        with self._lock:
+            expires, result = self._finished.get(key, (0.0, None))
+            if result is None:
+                return None
+            if self._clock() >= expires:
+                del self._finished[key]
+                return None
+            self._finished.move_to_end(key)
+            return result

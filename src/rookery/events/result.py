@@ -28,13 +28,14 @@ MAX_MESSAGE_CHARS: Final = 1024
 _CARRIED_ON: Final = ("traceparent", "tracestate")
 
 
-def completed(
+def completed(  # noqa: PLR0913
     classification: Classification,
     *,
     cause: CloudEvent | None,
     obj: ObjectCreated,
     source: str,
     time: str,
+    etag: str | None = None,
 ) -> CloudEvent:
     """Make the event that carries the classification of *obj*.
 
@@ -46,14 +47,17 @@ def completed(
         obj: what was classified.
         source: who says so, such as `/rookery/functions/classify`.
         time: now, RFC 3339.
+        etag: the entity tag of the bytes that were classified, where the store named it.
     """
+    identity = object_identity(obj)  # as announced: a repeat must come to the same
+    obj = replace(obj, etag=etag or obj.etag)
     data = _completed_data(classification, obj)
     while len(data) > MAX_RESULT_BYTES and len(classification.scores) > 1:
         half = len(classification.scores) // 2
         classification = replace(classification, scores=classification.scores[:half])
         data = _completed_data(classification, obj)
     return CloudEvent(
-        id=result_id(object_identity(obj), classification.model, classification.version),
+        id=result_id(identity, classification.model, classification.version),
         source=source,
         type=COMPLETED,
         subject=legal(obj.key),

@@ -8,6 +8,7 @@ from rookery.errors import EventInvalid
 MAX_DEPTH: Final = 100
 """Deeper documents are refused: they cost stack wherever they are read or written again."""
 
+_SAFE_DIGITS: Final = 308  # the largest double has one more
 _OPENING: Final = b"[{"
 _NOT_A_BRACKET: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
@@ -25,7 +26,9 @@ def parse(text: bytes | str, *, what: str = "the body") -> object:
     try:
         # Given bytes, json.loads would guess at UTF-16 and UTF-32; RFC 8259 knows only UTF-8.
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
-        parsed: object = json.loads(decoded, parse_constant=_no_constant, parse_float=_finite)
+        parsed: object = json.loads(
+            decoded, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+        )
     except (ValueError, RecursionError) as exc:
         raise EventInvalid(f"{what} is not JSON: {exc}") from exc
     return parsed
@@ -59,6 +62,12 @@ def _depth_exceeds(raw: bytes, limit: int) -> bool:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _whole(literal: str) -> int:
+    if len(literal) > _SAFE_DIGITS:
+        _finite(literal)
+    return int(literal)
 
 
 def _finite(literal: str) -> float:

@@ -4,18 +4,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import yaml
 
 from rookery.function_folder import FunctionFolder
+from rookery.local.access import HOST, S3Access, to_embedded
 from rookery.storage.embedded import queue_url
-
-HOST: Final = "127.0.0.1"
-REGION: Final = "us-east-1"
-# Not a secret: the embedded bucket listens on loopback and forgets everything when it stops.
-ACCESS_KEY: Final = "rookery"
-SECRET_KEY: Final = "rookery-local"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +29,30 @@ class ProcessPlan:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The port of every server; functions take theirs in order of name."""
+    """The port of every server; functions take theirs in order of name.
+
+    Attributes:
+        storage: of the embedded S3.
+        receiver: of what Ceph notifies; with it there is no embedded S3.
+    """
 
     storage: int
     broker: int
     functions: tuple[int, ...]
+    receiver: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPlan:
-    """Everything `rookery up` starts, in order, and where to reach it."""
+    """Everything `rookery up` starts, in order, and where to reach it.
+
+    Attributes:
+        receiver_url: what Ceph is to notify; None with the embedded S3, which fills a queue.
+    """
 
     bucket: str
-    storage_url: str
+    access: S3Access
+    receiver_url: str | None
     broker_url: str
     function_urls: Mapping[str, str]
     triggers: str
@@ -55,56 +60,43 @@ class LocalPlan:
 
 
 def plan(
-    functions: Sequence[FunctionFolder], ports: Ports, *, bucket: str, home: Path
+    functions: Sequence[FunctionFolder],
+    ports: Ports,
+    *,
+    bucket: str,
+    home: Path,
+    ceph: S3Access | None = None,
 ) -> LocalPlan:
     """Lay out storage, broker, source and *functions* for this machine.
+
+    With *ceph*, which is up already, its bucket takes the place of the embedded one.
 
     The triggers are Knative Trigger documents (eventing.knative.dev/v1), one per entry of a
     function's `deploy.subscriptions`, named as `kn func` names them.
     """
-    storage_url = f"http://{HOST}:{ports.storage}"
+    access = ceph or to_embedded(f"http://{HOST}:{ports.storage}")
     broker_url = f"http://{HOST}:{ports.broker}"
     urls = {
         function.name: f"http://{HOST}:{port}"
         for function, port in zip(functions, ports.functions, strict=True)
     }
-    queue = f"{bucket}-events"
     triggers_file = home / "triggers.yaml"
-    s3_env = {
-        "S3_ENABLED": "true",
-        "S3_ENDPOINT_URL": storage_url,
-        "S3_ACCESS_KEY": ACCESS_KEY,
-        "S3_SECRET_KEY": SECRET_KEY,
-        "S3_BUCKET_NAME": bucket,
-        "S3_AWS_REGION": REGION,
-    }
+    s3_env = access.env(bucket)
     home_env = {"ROOKERY_HOME": str(home)}
+    storage, source = (
+        _embedded(access, ports.storage, bucket, broker_url)
+        if ports.receiver is None
+        else ((), _receiver(ports.receiver, broker_url, home))
+    )
     processes = (
-        ProcessPlan(
-            "storage",
-            _rookery(
-                "storage", "serve", f"--port={ports.storage}", f"--bucket={bucket}",
-                f"--queue={queue}",
-            ),
-            s3_env,
-            storage_url,
-        ),
+        *storage,
         ProcessPlan(
             "broker",
             _rookery("broker", "serve", f"--port={ports.broker}", f"--triggers={triggers_file}"),
             home_env,
             f"{broker_url}/health/readiness",
         ),
-        ProcessPlan(
-            "source",
-            _rookery(
-                "source", "sqs", f"--queue-url={queue_url(storage_url, queue)}",
-                f"--endpoint-url={storage_url}", f"--sink={broker_url}",
-                # Polls are free here, and what a killed source was lent comes back sooner.
-                "--wait-seconds=5", "--visibility-seconds=10",
-            ),
-            s3_env,
-        ),
+        source,
         *(
             ProcessPlan(
                 function.name,
@@ -118,11 +110,52 @@ def plan(
     )  # fmt: skip
     return LocalPlan(
         bucket=bucket,
-        storage_url=storage_url,
+        access=access,
+        receiver_url=None if ports.receiver is None else f"http://{HOST}:{ports.receiver}/",
         broker_url=broker_url,
         function_urls=urls,
         triggers=triggers(functions, urls),
         processes=processes,
+    )
+
+
+def _embedded(
+    access: S3Access, port: int, bucket: str, broker_url: str
+) -> tuple[tuple[ProcessPlan, ...], ProcessPlan]:
+    """Lay out the embedded S3, and what empties its queue into the broker."""
+    queue = f"{bucket}-events"
+    storage = ProcessPlan(
+        "storage",
+        _rookery("storage", "serve", f"--port={port}", f"--bucket={bucket}", f"--queue={queue}"),
+        access.env(bucket),
+        access.url,
+    )
+    source = ProcessPlan(
+        "source",
+        _rookery(
+            "source", "sqs", f"--queue-url={queue_url(access.url, queue)}",
+            f"--endpoint-url={access.url}", f"--sink={broker_url}",
+            # Polls are free here, and what a killed source was lent comes back sooner.
+            "--wait-seconds=5", "--visibility-seconds=10",
+        ),
+        access.env(bucket),
+    )  # fmt: skip
+    return (storage,), source
+
+
+def _receiver(port: int, broker_url: str, home: Path) -> ProcessPlan:
+    """Lay out what Ceph notifies: it needs no keys, only a place for its journal."""
+    return ProcessPlan(
+        "source",
+        _rookery("source", "ceph", f"--host={HOST}", f"--port={port}", f"--sink={broker_url}"),
+        # Ceph cannot send a token, and here it comes from this machine only.
+        {
+            "ROOKERY_HOME": str(home),
+            "S3_ENABLED": "false",
+            "ROOKERY_INGRESS_TOKEN": "",
+            "ROOKERY_INGRESS_TOKEN_FILE": "",
+        },
+        f"http://{HOST}:{port}/health/readiness",
     )
 
 

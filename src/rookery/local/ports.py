@@ -5,42 +5,53 @@ from itertools import count, islice
 from typing import Final
 
 from rookery.errors import PortTaken
-from rookery.local.plan import HOST, Ports
+from rookery.local.access import HOST
+from rookery.local.plan import Ports
 
 _HIGHEST: Final = 65_535
 
 
-def choose_ports(*, storage: int, broker: int, first_function: int, functions: int) -> Ports:
+def choose_ports(
+    *, storage: int, broker: int, first_function: int, functions: int, receiver: int | None = None
+) -> Ports:
     """Return the wanted ports, all of them free at this moment; 0 means any.
 
-    Functions count up from *first_function*, past the ports of storage and broker.
+    Functions count up from *first_function*, past the others. With a *receiver* there is no
+    storage of ours, and nothing needs its port.
 
     Raises:
         PortTaken: with every port that cannot be had, and the option that changes it.
     """
-    others = {storage, broker}
+    front, what, option = (
+        (storage, "storage", "--storage-port")
+        if receiver is None
+        else (receiver, "receiver", "--receiver-port")
+    )
+    others = {front, broker}
     upwards = (port for port in count(first_function) if port not in others)
     function_ports = list(islice(upwards, functions)) if first_function else [0] * functions
     wanted = [
-        ("storage", "--storage-port", storage),
+        (what, option, front),
         ("broker", "--broker-port", broker),
         *((f"function {n}", "--function-port", port) for n, port in enumerate(function_ports, 1)),
     ]
     problems = [
-        f"port {port} for the {what} {problem}; choose another with {option}"
-        for what, option, port in wanted
+        f"port {port} for the {whose} {problem}; choose another with {change}"
+        for whose, change, port in wanted
         if port and (problem := _problem(port))
     ]
-    if storage and storage == broker:
+    if front and front == broker:
         problems.append(
-            f"port {storage} is wanted for both storage and broker; choose another with "
-            "--storage-port or --broker-port"
+            f"port {front} is wanted for both {what} and broker; choose another with "
+            f"{option} or --broker-port"
         )
     if problems:
         raise PortTaken("\n".join(problems))
     free = _free_ports(sum(port == 0 for _, _, port in wanted))
     ports = [port or free.pop() for _, _, port in wanted]
-    return Ports(ports[0], ports[1], tuple(ports[2:]))
+    if receiver is None:
+        return Ports(ports[0], ports[1], tuple(ports[2:]))
+    return Ports(0, ports[1], tuple(ports[2:]), receiver=ports[0])
 
 
 def _problem(port: int) -> str:

@@ -33,6 +33,11 @@ def line_of(event: CloudEvent) -> str | None:
     return f"{click.style('✗', fg='red')} {subject}  {click.style(said, fg='red')}"
 
 
+def stage_line(name: str, seconds: float) -> str:
+    """Return one colored line for a part of the system that is up after *seconds*."""
+    return f"{click.style('✓', fg='green')} {name:13} {seconds:5.1f} s"
+
+
 def json_of(event: CloudEvent, *, indent: int | None = None) -> str:
     """Write *event* as a structured CloudEvent."""
     return json.dumps(to_document(event), ensure_ascii=False, indent=indent)

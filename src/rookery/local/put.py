@@ -9,12 +9,13 @@ from typing import Final
 
 import click
 
+from rookery.client_settings import read_client
 from rookery.errors import Misconfigured, RequestInvalid
 from rookery.events.attributes import legal
-from rookery.events.broker.client import follow, head
+from rookery.events.broker.client import Address, follow, head
 from rookery.events.result import COMPLETED, DEADLETTER, FAILED
 from rookery.events.wire import CloudEvent
-from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY
+from rookery.local.access import S3Access
 from rookery.local.present import json_of, line_of
 from rookery.local.state import LocalState, read_state
 from rookery.storage.s3 import connect
@@ -43,8 +44,14 @@ def wait_for_state(home: Path, seconds: float) -> LocalState:
     return state
 
 
-def put_images(
-    state: LocalState, images: Sequence[Path], *, prefix: str, style: str | None, timeout: float
+def put_images(  # noqa: PLR0913
+    state: LocalState,
+    access: S3Access,
+    images: Sequence[Path],
+    *,
+    prefix: str,
+    style: str | None,
+    timeout: float,
 ) -> bool:
     """Upload *images*, print each one's result as it comes; return whether all have a good one.
 
@@ -57,16 +64,20 @@ def put_images(
         raise RequestInvalid(
             f"two images would be stored as {', '.join(repeated)}; rename one, or put them apart"
         )
-    after = head(state.broker_url)
+    broker = Address(state.broker_url, read_client())
+    after = head(broker)
     store = connect(
-        endpoint=state.storage_url, region=REGION, access_key=ACCESS_KEY, secret_key=SECRET_KEY
+        endpoint=access.url,
+        region=access.region,
+        access_key=access.access_key,
+        secret_key=access.secret_key,
     )
     for image, key in zip(images, keys, strict=True):
         content_type = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         store.write(state.bucket, key, _read(image), content_type=content_type)
     deadline = time.monotonic() + timeout
     events = follow(
-        state.broker_url,
+        broker,
         after=after,
         type_prefix="dev.rookery.",
         stop=lambda: time.monotonic() > deadline,

@@ -20,13 +20,18 @@ _LOCK: Final = "up.lock"
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """The addresses of everything that is up, and the process that keeps it so."""
+    """The addresses of everything that is up, and the process that keeps it so; no keys.
+
+    Attributes:
+        ceph: the bucket is in the Ceph of the same home, which has its own keys.
+    """
 
     pid: int
     bucket: str
     storage_url: str
     broker_url: str
     function_urls: Mapping[str, str]
+    ceph: bool = False
 
 
 @contextmanager

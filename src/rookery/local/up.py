@@ -1,29 +1,37 @@
 """`rookery up`, from the first process started to the last one stopped."""
 
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
-from rookery.errors import ModelNotFound, Unavailable
-from rookery.events.broker.client import follow, head
+from rookery.client_settings import read_client
+from rookery.errors import ModelNotFound, RookeryError, Unavailable
+from rookery.events.broker.client import Address, Place, follow, head
 from rookery.function_folder import FunctionFolder
-from rookery.local.plan import ACCESS_KEY, REGION, SECRET_KEY, LocalPlan, ProcessPlan
-from rookery.local.present import json_of, line_of
+from rookery.local import letters
+from rookery.local.ceph import CephBucket, StallWatch
+from rookery.local.invitation import invitation
+from rookery.local.plan import LocalPlan, ProcessPlan
+from rookery.local.present import json_of, line_of, stage_line
 from rookery.local.state import LocalState, claimed
 from rookery.local.supervisor import Supervisor
 from rookery.models.repository import Repository
 from rookery.serving.server import stopped_by_signals
 from rookery.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 _TEND_SECONDS: Final = 0.2
+_WATCH_SECONDS: Final = 5.0
 _UNAVAILABLE: Final = 69  # what a command ends with where a later try may succeed: sysexits(3)
 
 
@@ -38,15 +46,18 @@ class Presentation:
         click.echo(text, err=self.as_json)
 
 
-def run(
+def run(  # noqa: PLR0913
     plan: LocalPlan,
     functions: Sequence[FunctionFolder],
     *,
     home: Path,
     start_seconds: float,
     presentation: Presentation,
+    ceph: CephBucket | None = None,
 ) -> None:
     """Start *plan*, show results until SIGINT or SIGTERM, and stop everything again.
+
+    The *ceph* whose bucket takes the place of the embedded one is up, and stays so.
 
     Raises:
         Misconfigured: another one is up already, or a model cannot be had.
@@ -61,10 +72,13 @@ def run(
         say = presentation.say
 
         def on_ready(process: ProcessPlan, seconds: float) -> None:
-            say(f"{click.style('✓', fg='green')} {process.name:10} {seconds:5.1f} s")
+            say(stage_line(process.name, seconds))
 
         try:
-            say("starting storage, broker, source and functions …")
+            if ceph is not None:
+                ceph.notify(say)
+            names = ", ".join(process.name for process in plan.processes)
+            say(f"starting {names} …")
             supervisor.start(
                 plan.processes,
                 within_seconds=start_seconds,
@@ -72,13 +86,20 @@ def run(
                 on_ready=on_ready,
             )
             if not stop.requested:
-                _show_results(plan.broker_url, presentation, stop)
+                broker = Address(plan.broker_url, read_client())
+                _show_results(broker, presentation, stop)
+                _show_dead_letters(broker, presentation, stop)
+                if ceph is not None:
+                    ceph.await_delivery(say, stopping=lambda: stop.requested)
+                    _watch_deliveries(ceph, say, stop)
                 announce(_state(plan))
-                say(_invitation(plan))
+                say(invitation(plan, os.environ))
             while not stop.requested:
                 supervisor.tend()
                 time.sleep(_TEND_SECONDS)
             say("\nstopping …")
+            if ceph is not None:
+                say("Ceph stays up; stop it with: rookery ceph down")
         finally:
             supervisor.stop()
 
@@ -92,14 +113,14 @@ class _Stop:
         self.requested = True
 
 
-def _show_results(broker_url: str, presentation: Presentation, stop: _Stop) -> None:
+def _show_results(broker: Place, presentation: Presentation, stop: _Stop) -> None:
     """Print every result from now on, in a thread of its own."""
-    newest = head(broker_url)
+    newest = head(broker)
 
     def show() -> None:
         try:
             for _, event in follow(
-                broker_url, after=newest, type_prefix="dev.rookery.", stop=lambda: stop.requested
+                broker, after=newest, type_prefix="dev.rookery.", stop=lambda: stop.requested
             ):
                 if presentation.as_json:
                     click.echo(json_of(event))
@@ -109,6 +130,37 @@ def _show_results(broker_url: str, presentation: Presentation, stop: _Stop) -> N
             stop.request()  # whoever read the results has gone
 
     threading.Thread(target=show, name="results", daemon=True).start()
+
+
+def _show_dead_letters(broker: Place, presentation: Presentation, stop: _Stop) -> None:
+    """Print a line for every delivery that is given up from now on, in a thread of its own."""
+
+    def show() -> None:
+        try:
+            for letter in letters.follow(broker, stop=lambda: stop.requested):
+                presentation.say(letters.line_of(letter))
+        except BrokenPipeError:
+            stop.request()
+
+    threading.Thread(target=show, name="dead-letters", daemon=True).start()
+
+
+def _watch_deliveries(ceph: CephBucket, say: Callable[[str], None], stop: _Stop) -> None:
+    """Start radosgw again where it stops to deliver, as a receiver that was away makes it do."""
+
+    def watch() -> None:
+        stalls = StallWatch()
+        while not stop.requested:
+            time.sleep(_WATCH_SECONDS)
+            if not stalls.is_stalled(ceph.queue, time.monotonic()):
+                continue
+            say("Ceph has stopped to deliver its queued events; radosgw is started anew …")
+            try:
+                ceph.restart(say)
+            except RookeryError as exc:
+                _log.warning("%s", exc)
+
+    threading.Thread(target=watch, name="deliveries", daemon=True).start()
 
 
 def _ensure_model(function: FunctionFolder, home: Path) -> None:
@@ -134,29 +186,8 @@ def _state(plan: LocalPlan) -> LocalState:
     return LocalState(
         pid=os.getpid(),
         bucket=plan.bucket,
-        storage_url=plan.storage_url,
+        storage_url=plan.access.url,
         broker_url=plan.broker_url,
         function_urls=plan.function_urls,
+        ceph=plan.receiver_url is not None,
     )
-
-
-def _invitation(plan: LocalPlan) -> str:
-    function, url = next(iter(plan.function_urls.items()))
-    urls = "\n".join(f"  {name:10} {at}" for name, at in plan.function_urls.items())
-    return f"""
-  storage    {plan.storage_url}  (bucket {plan.bucket})
-  broker     {plan.broker_url}
-{urls}
-
-Try, in another terminal:
-
-  rookery put photo.jpg
-
-  AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION} \\
-    aws --endpoint-url {plan.storage_url} s3 cp photo.jpg s3://{plan.bucket}/
-
-  curl --data-binary @photo.jpg {url}/
-  curl '{url}/?imageName=test1'
-
-Results of {function} appear below; Ctrl-C stops everything.
-"""

@@ -36,6 +36,11 @@ class FunctionMetrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._dedup_skipped = Counter(
+            "rookery_dedup_skipped",
+            "Records handled without asking the dedup store, which did not answer.",
+            registry=self.registry,
+        )
         self._request_seconds = Histogram(
             "rookery_request_seconds",
             "Seconds from the request's arrival in a worker to its answer, by route.",
@@ -82,6 +87,10 @@ class FunctionMetrics:
     def count_event(self, outcome: Outcome, number: int = 1) -> None:
         """Count object-created records by what became of them."""
         self._events.labels(outcome).inc(number)
+
+    def count_dedup_skipped(self) -> None:
+        """Count one record whose repeats could not be looked for."""
+        self._dedup_skipped.inc()
 
     def observe(self, timings: Timings) -> None:
         """Record where the time of one classified image went."""

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from rookery.delivery.protocol import Sink
@@ -14,11 +13,13 @@ from rookery.events.identity import object_identity
 from rookery.events.object_created import ObjectCreated
 from rookery.events.result import deadletter, failed
 from rookery.events.selection import select
+from rookery.events.timestamp import now
 from rookery.events.wire import CloudEvent, from_http, is_event
 from rookery.pipeline import Classifier, recognize
 from rookery.serving.metrics import FunctionMetrics
 from rookery.status import status_of
 from rookery.storage.protocol import ObjectStore
+from rookery.storage.results import ResultsStore
 
 _log = logging.getLogger(__name__)
 
@@ -59,14 +60,19 @@ class Subscriber:
         sink: Sink | None,
         window: Dedup,
         metrics: FunctionMetrics,
+        results: ResultsStore | None = None,
     ) -> None:
-        """Without a *store*, events are refused; without a *sink*, results are the reply."""
+        """Without a *store*, events are refused; without a *sink*, results are the reply.
+
+        Where there are *results*, every result is kept there too before its event is answered.
+        """
         self._subscription = subscription
         self._classifier = classifier
         self._store = store
         self._sink = sink
         self._window = window
         self._metrics = metrics
+        self._kept = results
 
     def handle(self, headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
         """Handle one HTTP message of events; return the events to answer it with.
@@ -86,9 +92,13 @@ class Subscriber:
             self._check_reply(headers, announcements)
             results = self._results(announcements)
             if self._sink is None or (len(results) == 1 and _wants_reply(headers)):
+                for result in results:
+                    self._keep(result)
                 return results
             for result in results:
+                # Sent first: where keeping fails, the repeat is absorbed by its id.
                 self._sink.send(result)
+                self._keep(result)
         except Rejected as error:
             if self._subscription.on_poison == "reject":
                 raise
@@ -125,6 +135,8 @@ class Subscriber:
         selected = [
             (cause, obj)
             for cause, announced_obj in announced
+            # A result is nobody's image, whatever bucket it is kept in.
+            if self._kept is None or not self._kept.holds(announced_obj.bucket, announced_obj.key)
             for obj in select(
                 [announced_obj],
                 buckets=self._subscription.buckets,
@@ -160,7 +172,7 @@ class Subscriber:
                     cause=cause,
                     obj=obj,
                     source=self._subscription.source,
-                    time=_now(),
+                    time=now(),
                     status=status_of(error),
                 )
                 _log.warning("%s/%s: %s: %s", obj.bucket, obj.key, error.code, error)
@@ -170,8 +182,13 @@ class Subscriber:
                     continue
                 if self._sink is not None and self._subscription.on_poison == "reject":
                     self._sink.send(failure)
+                self._keep(failure)
                 raise
         return tuple(results)
+
+    def _keep(self, result: CloudEvent) -> None:
+        if self._kept is not None:
+            self._kept.send(result)
 
     def _result(self, cause: CloudEvent | None, obj: ObjectCreated) -> CloudEvent:
         store = self._store
@@ -184,7 +201,7 @@ class Subscriber:
                 classifier=self._classifier,
                 cause=cause,
                 source=self._subscription.source,
-                time=_now(),
+                time=now(),
             ),
         )
         self._metrics.count_event("repeated" if repeated else "completed")
@@ -200,7 +217,7 @@ class Subscriber:
                 error,
                 original,
                 source=self._subscription.source,
-                time=_now(),
+                time=now(),
                 status=status_of(error),
             )
         )
@@ -214,7 +231,3 @@ def _wants_reply(headers: Mapping[str, str]) -> bool:
 
 def _names(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,13 +1,13 @@
 """One queue message becomes events at the sink, or a dead letter there; it is never just lost."""
 
 import logging
-from datetime import UTC, datetime
 
 from rookery.delivery.protocol import Sink
 from rookery.errors import DeliveryRejected, EventInvalid
 from rookery.events import strict_json
 from rookery.events.announcement import announce
 from rookery.events.result import deadletter
+from rookery.events.timestamp import now
 from rookery.events.wire import CloudEvent
 from rookery.source.protocol import Message
 from rookery.source.tally import Tally
@@ -51,6 +51,5 @@ class Announcer:
                 self._tally.add(delivered=1)
 
     def _bury(self, error: EventInvalid | DeliveryRejected, original: CloudEvent | bytes) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._sink.send(deadletter(error, original, source=self._source, time=now))
+        self._sink.send(deadletter(error, original, source=self._source, time=now()))
         self._tally.add(deadletters=1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rookery.errors import QueueUnavailable
-from rookery.source.link import Link
+from rookery.link import Link
 from rookery.source.protocol import Message, NotificationQueue
 
 _BATCH: Final = 10  # what every queue takes at once

@@ -15,9 +15,9 @@ from typing import Final, Self
 from rookery.delivery.protocol import Sink
 from rookery.delivery.retry import RetryPolicy
 from rookery.errors import DeliveryRejected, QueueUnavailable, SinkUnavailable
+from rookery.link import Link
 from rookery.source.announcer import Announcer
 from rookery.source.deletions import Deletions
-from rookery.source.link import Link
 from rookery.source.protocol import Message, NotificationQueue
 from rookery.source.tally import Tally
 

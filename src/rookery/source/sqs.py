@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from rookery.errors import QueueUnavailable, SettingsInvalid
+from rookery.aws_client import Access, create_client, untrusted
+from rookery.errors import QueueUnavailable
 from rookery.source.protocol import Message
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ class SqsQueue:
         try:
             yield
         except (ClientError, BotoCoreError) as exc:
-            raise QueueUnavailable(f"{self._url}: {' '.join(str(exc).split())}") from exc
+            reason = untrusted(exc, self._url) if isinstance(exc, BotoCoreError) else None
+            raise QueueUnavailable(reason or f"{self._url}: {' '.join(str(exc).split())}") from exc
 
 
 def connect(  # noqa: PLR0913
@@ -124,6 +127,9 @@ def connect(  # noqa: PLR0913
     region: str,
     access_key: "SecretStr | None" = None,
     secret_key: "SecretStr | None" = None,
+    access_key_file: Path | None = None,
+    secret_key_file: Path | None = None,
+    ca_file: Path | None = None,
     wait_seconds: int = 20,
     visibility_seconds: int = 30,
     receivers: int = 2,
@@ -134,8 +140,11 @@ def connect(  # noqa: PLR0913
         url: the queue's URL.
         endpoint: the SQS endpoint, or None for AWS.
         region: the region to sign for.
-        access_key: without it, boto3's own credential chain.
+        access_key: without it and without files, boto3's own credential chain.
         secret_key: goes with *access_key*.
+        access_key_file: holds the access key instead, and is read again when it changes.
+        secret_key_file: goes with *access_key_file*.
+        ca_file: authorities in PEM, in the place of the system's.
         wait_seconds: how long a receive waits for a message, 0 to 20.
         visibility_seconds: for how long a message is lent.
         receivers: threads that receive at the same time.
@@ -143,9 +152,7 @@ def connect(  # noqa: PLR0913
     Raises:
         SettingsInvalid: no client can be made from these values.
     """
-    import boto3.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import PartialCredentialsError  # noqa: PLC0415
 
     config = Config(
         connect_timeout=2.0,
@@ -155,21 +162,13 @@ def connect(  # noqa: PLR0913
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent="rookery",  # boto3 builds its own anew for every request: 0.3 ms
     )
-    try:
-        client: _Client = boto3.session.Session().client(
-            "sqs",
-            region_name=region,
-            endpoint_url=endpoint,
-            aws_access_key_id=_reveal(access_key),
-            aws_secret_access_key=_reveal(secret_key),
-            config=config,
-        )
-    except (ValueError, PartialCredentialsError) as exc:
-        raise SettingsInvalid(
-            [f"--endpoint-url, S3_AWS_REGION, S3_ACCESS_KEY, S3_SECRET_KEY: {exc}"]
-        ) from exc
-    return SqsQueue(client, url, wait_seconds=wait_seconds, visibility_seconds=visibility_seconds)
-
-
-def _reveal(secret: "SecretStr | None") -> str | None:
-    return None if secret is None else secret.get_secret_value()
+    access = Access(
+        endpoint, region, access_key, secret_key, access_key_file, secret_key_file, ca_file
+    )
+    client = create_client("sqs", access, config, endpoint_setting="--endpoint-url")
+    return SqsQueue(
+        cast("_Client", client),
+        url,
+        wait_seconds=wait_seconds,
+        visibility_seconds=visibility_seconds,
+    )

@@ -4,22 +4,28 @@ Made by `connect`, after a snapshot; `preload` may run before it and takes the s
 boto3, parsing its JSON models) out of `connect`, without a socket or a credential.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict, cast
 
-from rookery.errors import ObjectTooLarge, SettingsInvalid
+from rookery.aws_client import Access, create_client
+from rookery.errors import ObjectReplaced, ObjectTooLarge
+from rookery.storage.protocol import StoredObject
 from rookery.storage.s3_errors import translate
+from rookery.storage.s3_listing import ListingClient, S3Listing
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader
-    from botocore.session import Session
     from pydantic import SecretStr
 
 _CHUNK_BYTES: Final = 1024 * 1024
 # From here on an upload first asks whether it is welcome; AWS's Go SDK draws the same line.
 _EXPECT_BYTES: Final = 2 * 1024 * 1024
+# RFC 9110, section 8.8.3, without what no header could carry as it is.
+_ENTITY_TAG: Final = re.compile(r"[!#-~]+")
 
 
 class _Body(Protocol):
@@ -30,12 +36,25 @@ class _Body(Protocol):
 class _Got(TypedDict):
     Body: _Body
     ContentLength: NotRequired[int]
+    ETag: NotRequired[str]
 
 
-class _Client(Protocol):
-    """The two operations we use of boto3's generated client."""
+class _Conditions(TypedDict, total=False):
+    VersionId: str
+    IfMatch: str
 
-    def get_object(self, *, Bucket: str, Key: str, VersionId: str = ...) -> _Got: ...  # noqa: N803
+
+class _Client(ListingClient, Protocol):
+    """The operations we use of boto3's generated client."""
+
+    def get_object(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        VersionId: str = ...,  # noqa: N803
+        IfMatch: str = ...,  # noqa: N803
+    ) -> _Got: ...
     def put_object(
         self,
         *,
@@ -70,20 +89,28 @@ class S3Store:
         self._client = client
         self._endpoint = endpoint
 
-    def read(self, bucket: str, key: str, *, version: str | None, max_bytes: int) -> bytes:
-        """Return the object's bytes, as the port says."""
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version: str | None,
+        max_bytes: int,
+        etag: str | None = None,
+    ) -> StoredObject:
+        """Return the object, as the port says."""
         place = _place(bucket, key, version)
+        conditions = _conditions(place, version, etag)
         with self._translated(place):
-            if version is None:
-                got = self._client.get_object(Bucket=bucket, Key=key)
-            else:
-                got = self._client.get_object(Bucket=bucket, Key=key, VersionId=version)
+            got = self._client.get_object(Bucket=bucket, Key=key, **conditions)
             # botocore compares the length itself, and raises where a body is cut short.
             body, length = got["Body"], got.get("ContentLength")
             try:
                 if length is not None and length > max_bytes:
                     raise _too_large(place, f"{length:,}", max_bytes)
-                return _drain(body, place, max_bytes)
+                return StoredObject(
+                    _drain(body, place, max_bytes), got.get("ETag", "").strip('"') or None
+                )
             finally:
                 body.close()
 
@@ -94,6 +121,10 @@ class S3Store:
         body = data if len(data) >= _EXPECT_BYTES else bytearray(data)
         with self._translated(_place(bucket, key, None)):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def listing(self) -> S3Listing:
+        """Return what lists the buckets of the same store, over the same connections."""
+        return S3Listing(self._client, self._endpoint)
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -111,20 +142,13 @@ class S3Store:
 
 def preload() -> Preloaded:
     """Import boto3 and parse the S3 model once: about 0.3 s that `connect` then saves."""
-    import boto3.session  # noqa: PLC0415
     import botocore.loaders  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
 
     loader = botocore.loaders.Loader()
-    session = boto3.session.Session(botocore_session=_session(loader))
     # A client that is thrown away leaves the parsed models in the loader; it opens nothing, and
     # explicit dummy keys keep it from searching for real ones.
-    session.client(
-        "s3",
-        region_name="us-east-1",
-        endpoint_url="http://127.0.0.1",
-        aws_access_key_id="-",
-        aws_secret_access_key="-",  # noqa: S106
-    )
+    create_client("s3", Access("http://127.0.0.1", "us-east-1", "-", "-"), Config(), loader=loader)
     return Preloaded(loader)
 
 
@@ -134,6 +158,9 @@ def connect(  # noqa: PLR0913
     region: str,
     access_key: "SecretStr | str | None" = None,
     secret_key: "SecretStr | str | None" = None,
+    access_key_file: Path | None = None,
+    secret_key_file: Path | None = None,
+    ca_file: Path | None = None,
     concurrency: int = 10,
     timeouts: Timeouts | None = None,
     attempts: int = 3,
@@ -144,8 +171,11 @@ def connect(  # noqa: PLR0913
     Args:
         endpoint: the S3 URL, or None for AWS.
         region: the region to sign for.
-        access_key: without it, boto3's own credential chain.
+        access_key: without it and without files, boto3's own credential chain.
         secret_key: goes with *access_key*.
+        access_key_file: holds the access key instead, and is read again when it changes.
+        secret_key_file: goes with *access_key_file*.
+        ca_file: authorities in PEM, in the place of the system's.
         concurrency: connections kept open for threads that read at the same time.
         timeouts: how long one attempt may take.
         attempts: tries per call, the first included; boto3's standard mode spaces them.
@@ -154,9 +184,7 @@ def connect(  # noqa: PLR0913
     Raises:
         SettingsInvalid: no client can be made from these values.
     """
-    import boto3.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import PartialCredentialsError  # noqa: PLC0415
 
     limits = timeouts or Timeouts()
     config = Config(
@@ -170,33 +198,24 @@ def connect(  # noqa: PLR0913
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session = (
-        boto3.session.Session()
-        if preloaded is None
-        else boto3.session.Session(botocore_session=_session(preloaded.loader))
+    access = Access(
+        endpoint, region, access_key, secret_key, access_key_file, secret_key_file, ca_file
     )
-    try:
-        client: _Client = session.client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint,
-            aws_access_key_id=_reveal(access_key),
-            aws_secret_access_key=_reveal(secret_key),
-            config=config,
-        )
-    except (ValueError, PartialCredentialsError) as exc:
-        raise SettingsInvalid(
-            [f"S3_ENDPOINT_URL, S3_AWS_REGION, S3_ACCESS_KEY, S3_SECRET_KEY: {exc}"]
-        ) from exc
-    return S3Store(client, endpoint or f"AWS S3 ({region})")
+    client = create_client(
+        "s3", access, config, loader=None if preloaded is None else preloaded.loader
+    )
+    return S3Store(cast("_Client", client), endpoint or f"AWS S3 ({region})")
 
 
-def _session(loader: "Loader") -> "Session":
-    import botocore.session  # noqa: PLC0415
-
-    session = botocore.session.Session()
-    session.register_component("data_loader", loader)
-    return session
+def _conditions(place: str, version: str | None, etag: str | None) -> _Conditions:
+    conditions = _Conditions()
+    if version is not None:
+        conditions["VersionId"] = version
+    if etag is not None:
+        if not _ENTITY_TAG.fullmatch(etag):
+            raise ObjectReplaced(f"{place} cannot have the entity tag {etag[:80]!r}")
+        conditions["IfMatch"] = f'"{etag}"'
+    return conditions
 
 
 def _drain(body: _Body, place: str, max_bytes: int) -> bytes:
@@ -220,7 +239,3 @@ def _too_large(place: str, size: str, max_bytes: int) -> ObjectTooLarge:
 
 def _place(bucket: str, key: str, version: str | None) -> str:
     return f"{bucket}/{key}" if version is None else f"{bucket}/{key} version {version}"
-
-
-def _reveal(secret: "SecretStr | str | None") -> str | None:
-    return secret if secret is None or isinstance(secret, str) else secret.get_secret_value()

@@ -2,7 +2,14 @@
 
 from typing import TYPE_CHECKING, Final
 
-from rookery.errors import ObjectGone, RookeryError, StorageDenied, StorageUnavailable
+from rookery.aws_client import untrusted
+from rookery.errors import (
+    ObjectGone,
+    ObjectReplaced,
+    RookeryError,
+    StorageDenied,
+    StorageUnavailable,
+)
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +26,7 @@ _BY_CODE: Final[dict[str, type[RookeryError]]] = {
     "KeyTooLongError": ObjectGone,
     "NotFound": ObjectGone,
     "404": ObjectGone,
+    "PreconditionFailed": ObjectReplaced,
     "InvalidAccessKeyId": StorageDenied,
     "SignatureDoesNotMatch": StorageDenied,
     "AccessDenied": StorageDenied,
@@ -36,6 +44,7 @@ _BY_STATUS: Final[dict[int, type[RookeryError]]] = {
     404: ObjectGone,
     405: ObjectGone,
     410: ObjectGone,
+    412: ObjectReplaced,
 }
 
 
@@ -56,7 +65,9 @@ def translate(error: "ClientError | BotoCoreError", *, place: str, endpoint: str
         )
     if isinstance(error, ParamValidationError):
         return ObjectGone(f"{place} can name no object: {_one_line(error)}")
-    return StorageUnavailable(f"{endpoint} failed on {place}: {_one_line(error)}")
+    return StorageUnavailable(
+        untrusted(error, endpoint) or f"{endpoint} failed on {place}: {_one_line(error)}"
+    )
 
 
 def _answered(error: "ClientError", place: str, endpoint: str) -> RookeryError:
@@ -66,10 +77,15 @@ def _answered(error: "ClientError", place: str, endpoint: str) -> RookeryError:
     answer = f"{code or 'no error code'}, HTTP {status}"
     if kind is ObjectGone:
         return ObjectGone(f"{endpoint} has no {place} ({answer})")
+    if kind is ObjectReplaced:
+        return ObjectReplaced(
+            f"{place} was overwritten since it was announced ({answer}); "
+            "the newer upload has its own event"
+        )
     if kind is StorageDenied:
         return StorageDenied(
             f"{endpoint} refuses our credentials for {place} ({answer}): "
-            "check S3_ACCESS_KEY, S3_SECRET_KEY and the bucket's policy"
+            "check S3_ACCESS_KEY, S3_SECRET_KEY (or their files) and the bucket's policy"
         )
     return StorageUnavailable(f"{endpoint} failed on {place} ({answer})")
 

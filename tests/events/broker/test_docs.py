@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rookery.cli.deadletters import command
 from rookery.events.broker.trigger import Delivery, Trigger, parse_triggers
 
 PAGE = (Path(__file__).parents[3] / "docs" / "broker.md").read_text()
@@ -56,3 +57,30 @@ def test_every_question_is_answered(serve, trigger, made, path):
 def test_every_replay_is_made(serve, trigger, path):
     broker = serve(trigger("http://127.0.0.1:9/", "classify"))
     assert "queued" in broker.send("POST", path).json()
+
+
+LETTERS = (Path(__file__).parents[3] / "docs" / "deadletters.md").read_text()
+
+
+def test_the_page_of_dead_letters_names_every_field(serve, trigger, subscribe, made):
+    broker = serve(trigger(subscribe(422).url))
+    broker.post(made("1"))
+    broker.until("t", lambda each: each["dead"] == 1)
+    (letter,) = broker.lines("/deadletters")
+    over_http = LETTERS.partition("## Over HTTP")[2]
+    assert {name for name in letter if f"`{name}`" not in over_http} == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), re.findall(r"curl (?:-X (\w+) )?'[^/]+//[^/]+(/[^']+)'", LETTERS)
+)
+def test_every_request_about_dead_letters_is_answered(serve, trigger, method, path):
+    broker = serve(trigger("http://127.0.0.1:9/", "classify"))
+    assert broker.send(method or "GET", path).status == 200
+
+
+@pytest.mark.parametrize("words", re.findall(r"^\| `(\w+) ([^`]*?)` \|", LETTERS, re.MULTILINE))
+def test_every_command_about_dead_letters_exists(words):
+    name, rest = words
+    known = {option for each in command.commands[name].params for option in each.opts}
+    assert set(re.findall(r"--[a-z-]+", rest)) <= known

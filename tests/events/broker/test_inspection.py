@@ -170,6 +170,7 @@ def test_replays_what_matches_from_an_offset(serve, subscribe, trigger, made):
         broker.post(made(str(number), type=type_))
     subscriber.wait(2)
     other.wait(4)
+    broker.until_settled("t")
     assert broker.send("POST", "/replay?trigger=t&after=1").json() == {"queued": 1}
     assert [event.id for event in subscriber.wait(3)][2] == "2"
     assert len(other.ids) == 4

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from rookery.events.broker.lane import PAGE, Lane
+from rookery.events.broker.lane import MOST_TAKEN, PAGE, Lane
 from rookery.events.broker.reading import Item
 
 
@@ -11,11 +11,16 @@ class Queue:
 
     def __init__(self, *offsets):
         self.offsets = list(offsets)
+        self.next_at = 0.0
         self.asked = 0
 
     def fetch(self, limit):
         self.asked += 1
-        return [Item(offset, 0, 0.0) for offset in self.offsets[:limit]]
+        return [Item(offset, 0, self.next_at) for offset in self.offsets[:limit]]
+
+    def queue_again(self, *offsets):
+        self.offsets = list(offsets)
+        self.next_at += 1
 
 
 def take(lane, count):
@@ -62,7 +67,7 @@ def test_what_was_queued_again_while_taken_is_handed_out_after_it_came_back():
     lane = Lane(queue.fetch)
     first = lane.take()
     lane.give_back(lane.take())
-    queue.offsets = [1]
+    queue.queue_again(1)
     lane.wake(1)
     waiting = []
     thread = threading.Thread(target=lambda: waiting.append(lane.take()))
@@ -78,7 +83,7 @@ def test_a_worker_that_gives_back_finds_what_was_passed_over():
     queue = Queue(1)
     lane = Lane(queue.fetch)
     item = lane.take()
-    queue.offsets = [1, 2]
+    queue.queue_again(1, 2)
     lane.wake(1)
     assert lane.take().offset == 2  # 1 was seen here, and passed over
     lane.give_back(item)
@@ -95,6 +100,48 @@ def test_stopping_ends_every_wait():
     for thread in threads:
         thread.join(10)
     assert results == [None] * 4
+
+
+def test_what_is_not_written_down_yet_is_not_handed_out_again():
+    queue = Queue(1)
+    lane = Lane(queue.fetch)
+    item = lane.take()
+    queue.offsets = [1, 2]
+    lane.wake(1)
+    assert lane.take().offset == 2
+    queue.offsets = [2]
+    lane.give_back(item)
+    assert queue.asked == 2
+
+
+def test_no_more_is_handed_out_than_may_wait_to_be_written_down():
+    queue, found = Queue(*range(2 * MOST_TAKEN)), []
+    lane = Lane(queue.fetch)
+    taken = [lane.take() for _ in range(MOST_TAKEN)]
+    queue.offsets.remove(0)
+    thread = threading.Thread(target=lambda: found.append(lane.take().offset))
+    thread.start()
+    thread.join(0.05)
+    assert found == []
+    lane.give_back(*taken[:1])
+    thread.join(10)
+    assert found == [MOST_TAKEN]
+
+
+def test_loads_only_what_it_hands_out():
+    loaded = []
+
+    def load(items):
+        loaded.append([item.offset for item in items])
+        return items
+
+    queue = Queue(1)
+    lane = Lane(queue.fetch, load)
+    lane.take()
+    queue.offsets = [1, 2]
+    lane.wake(1)
+    lane.take()
+    assert loaded == [[1], [2]]
 
 
 @pytest.mark.parametrize("workers", [1, 8])

@@ -95,3 +95,21 @@ def test_a_success_with_anything_else_is_retried_as_502(headers, body):
 )
 def test_reads_retry_after(value, seconds):
     assert judged(503, {"Retry-After": value}).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "answered 422"),
+        (b'{"error": "ImageEmpty", "message": "no bytes"}', "answered 422: ImageEmpty: no bytes"),
+        (b'{"error": "ImageEmpty"}', "answered 422: ImageEmpty"),
+        (b'{"detail": "no"}', 'answered 422: {"detail": "no"}'),
+        (b"[1]", "answered 422: [1]"),
+        (b"<h1>\n  Not\r\nthis  </h1>", "answered 422: <h1> Not this </h1>"),
+        (b"\x1b[2J\xff", "answered 422: %1B[2J\ufffd"),
+        (b"x" * 5000, f"answered 422: {'x' * 300}…"),
+        (b"[" * 5000, f"answered 422: {'[' * 300}…"),
+    ],
+)
+def test_the_reason_says_what_the_subscriber_said(body, reason):
+    assert judged(422, body=body).reason == reason

@@ -1,12 +1,17 @@
+import time
+from contextlib import contextmanager
+
 import pytest
 
 from rookery.events.broker import reading
-from rookery.events.broker.changes import Append, Probe, Settle
+from rookery.events.broker.changes import Append, Dismiss, Postpone, Probe, Settle
 from rookery.events.broker.clock import Clock
+from rookery.events.broker.database import DEAD
 from rookery.events.broker.entry import entry
 from rookery.events.broker.journal import open_journal
 from rookery.events.broker.retention import Retention, prune
 from rookery.events.broker.trigger import Trigger
+from rookery.events.result import DEADLETTER
 
 T = Trigger("t", "http://x/")
 
@@ -59,3 +64,77 @@ def test_the_oldest_go_when_the_journal_is_too_large(journal, fill):
     gone = prune(journal, Retention(max_bytes=1_000_000), ["t"])
     assert 500 <= gone < 1499
     assert left(journal)[:2] == ["0", str(gone + 1)]
+
+
+# --- dead letters
+
+
+DAY = 86_400
+
+
+@pytest.fixture
+def later(tmp_path):
+    """Open the same journal again, some days later: later(days)."""
+
+    @contextmanager
+    def open_(days):
+        clock = Clock(wall=lambda: time.time() + days * DAY)
+        with open_journal(tmp_path / "journal.db", [T], clock) as opened:
+            yield opened
+
+    return open_
+
+
+@pytest.fixture
+def letters(later, made):
+    """A journal with a failed delivery, a dead-letter event, and one that was dealt with."""
+    with later(0) as journal:
+        events = (made("1"), made("2", type=DEADLETTER), made("3", type=DEADLETTER))
+        journal.make(Append(tuple(entry(event, [T]) for event in events)))
+        journal.make(Postpone("t", 1, DEAD, 1, journal.clock.now(), 422, "no", b""))
+        for offset in (2, 3):
+            journal.make(Settle("t", offset))
+        journal.make(Dismiss((3,)))
+
+
+def after(later, days, **kept):
+    with later(days) as journal:
+        prune(journal, Retention(**kept), ["t"])
+        return left(journal)
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(
+    ("days", "kept", "ids"),
+    [
+        (6, {}, ["1", "2", "3"]),
+        (8, {}, ["1", "2"]),
+        (29, {}, ["1", "2"]),
+        (31, {}, []),
+        (31, {"dead_seconds": 40 * DAY}, ["1", "2"]),
+        (4000, {"dead_seconds": 0}, ["1", "2"]),
+        (6, {"dead_seconds": 5 * DAY}, ["1", "2", "3"]),
+        (6, {"max_bytes": 1}, ["1", "2"]),
+    ],
+)
+def test_dead_letters_stay_for_a_time_of_their_own(later, days, kept, ids):
+    assert after(later, days, **kept) == ids
+
+
+@pytest.mark.usefixtures("letters")
+def test_what_was_dealt_with_leaves_nothing_behind(later):
+    with later(31) as journal:
+        prune(journal, Retention(), ["t"])
+        for table in ("events", "deliveries", "dropped"):
+            count = journal.ask(lambda db, name: db.execute(f"SELECT count(*) FROM {name}"), table)
+            assert count.fetchone() == (0,)
+
+
+def test_more_old_dead_letters_than_a_page_go(later, made):
+    with later(0) as journal:
+        events = [made(str(number)) for number in range(1200)]
+        journal.make(Append(tuple(entry(event, [T]) for event in events)))
+        for offset in range(1, 1201):
+            journal.submit(Postpone("t", offset, DEAD, 1, journal.clock.now(), 422, "no", b""))
+        journal.make(Probe())
+    assert after(later, 31) == []

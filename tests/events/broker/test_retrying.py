@@ -29,10 +29,12 @@ def test_retry_after_is_honored(decide):
     assert change.next_at == NOW + 9.0
 
 
-@pytest.mark.parametrize(("sink", "state"), [(None, DEAD), (SINK, DEAD_LETTERING)])
-def test_after_the_last_retry_it_is_given_up(decide, sink, state):
+@pytest.mark.parametrize(
+    ("sink", "state", "attempts"), [(None, DEAD, 3), (SINK, DEAD_LETTERING, 0)]
+)
+def test_after_the_last_retry_it_is_given_up(decide, sink, state, attempts):
     change = decide(Item(7, 2, NOW), Failed(503, "answered 503"), sink=sink)
-    assert (change.state, change.attempts, change.next_at) == (state, 0, NOW)
+    assert (change.state, change.attempts, change.next_at) == (state, attempts, NOW)
     assert change.reason == "answered 503 (3 attempts)"
 
 

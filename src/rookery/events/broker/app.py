@@ -1,20 +1,23 @@
 """The broker's HTTP application: a bare WSGI callable, as every framework costs events a second."""
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from rookery.errors import RookeryError
 from rookery.events.broker.exchange import Response, answer, answer_json, empty, refusal, refuse
-from rookery.events.broker.ingress import Ingress
+from rookery.events.broker.ingress import Ingress, Receipt
 from rookery.events.broker.inspection import Inspection
 from rookery.events.broker.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Reader = Callable[["WSGIEnvironment"], Response]
+Handler = Callable[["WSGIEnvironment"], Response]
+
+
+_FEW_DIGITS: Final = 5  # of a Content-Length: less than 100,000 bytes
 
 
 class App:
@@ -32,13 +35,18 @@ class App:
         self._ingress = ingress
         self._inspection = inspection
         self._metrics = metrics
-        self._readers: dict[str, Reader] = {
+        self._readers: dict[str, Handler] = {
             "/events": inspection.events,
-            "/deadletters": inspection.dead_letters,
+            "/deadletters": inspection.dead_letters.list,
             "/triggers": lambda _: inspection.triggers(),
             "/metrics": lambda _: answer(metrics.text(), CONTENT_TYPE_LATEST),
             "/health/liveness": lambda _: _health(alive()),
             "/health/readiness": lambda _: _health(ready()),
+        }
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("POST", "/replay"): inspection.replay,
+            ("DELETE", "/deadletters"): inspection.dead_letters.drop,
+            **{("GET", path): reader for path, reader in self._readers.items()},
         }
 
     def __call__(
@@ -49,16 +57,27 @@ class App:
             response = self._route(environ)
         except RookeryError as exc:
             response = refusal(exc)
+        if isinstance(response, Receipt):
+            return _Receipt(response, start_response)
         start_response(response.status, list(response.headers))
         return response.body
 
-    def _route(self, environ: "WSGIEnvironment") -> Response:
+    def is_prompt(self, environ: "WSGIEnvironment") -> bool:
+        """Whether calling this with *environ* neither waits nor takes long: few, small events."""
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        return (
+            method == "POST"
+            and (method, path) not in self._handlers
+            and len(environ.get("CONTENT_LENGTH", "")) <= _FEW_DIGITS
+        )
+
+    def _route(self, environ: "WSGIEnvironment") -> Response | Receipt:
         method: str = environ["REQUEST_METHOD"]
         path: str = environ.get("PATH_INFO", "")
+        if (handler := self._handlers.get((method, path))) is not None:
+            return handler(environ)
         if method == "POST":
             # Knative's ingress is /NAMESPACE/BROKER; there is one broker here, so any path is it.
-            if path == "/replay":
-                return self._inspection.replay(environ)
             return self._ingress.post(environ)
         if method == "OPTIONS":
             # CloudEvents web hooks, section 4: producers may ask before they push.
@@ -68,14 +87,28 @@ class App:
                 WebHook_Allowed_Origin="*",
                 WebHook_Allowed_Rate="*",
             )
-        reader = self._readers.get(path)
-        if method == "GET" and reader is not None:
-            return reader(environ)
         if method == "GET":
             known = ", ".join(sorted(self._readers))
             return refuse("404 Not Found", "NotFound", f"there is {known}; events are POSTed")
         message = f"{method} does nothing here; events are POSTed"
         return refuse("405 Method Not Allowed", "MethodNotAllowed", message, Allow="POST")
+
+
+class _Receipt:
+    """The answer to events that are still on their way to the disk."""
+
+    def __init__(self, receipt: Receipt, start_response: "StartResponse") -> None:
+        self.when_ready = receipt.when_ready
+        self._receipt = receipt
+        self._start_response = start_response
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            response = self._receipt.response()
+        except RookeryError as exc:
+            response = refusal(exc)
+        self._start_response(response.status, list(response.headers))
+        return iter(response.body)
 
 
 def _health(problem: str | None) -> Response:

@@ -49,6 +49,32 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Give up the dead letters of *trigger* at *offsets*."""
+
+    trigger: str
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """The dead-letter events at *offsets* are dealt with, until the same come again."""
+
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Dismiss the dead-letter event at *letter*, and deliver the *original* that it keeps.
+
+    Where the journal still holds the original it is requeued, else it is taken in.
+    """
+
+    letter: int
+    original: Entry
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Delete the events at *offsets* that no delivery to any of *triggers* needs."""
 
@@ -61,4 +87,4 @@ class Probe:
     """Write something, to learn whether writing works."""
 
 
-Change = Append | Settle | Postpone | Requeue | Forget | Probe
+Change = Append | Settle | Postpone | Requeue | Drop | Dismiss | Retry | Forget | Probe

@@ -10,13 +10,26 @@ from pathlib import Path
 from typing import Final
 
 from rookery.errors import JournalUnavailable
+from rookery.events.result import DEADLETTER
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 PENDING: Final = 0
 DEAD_LETTERING: Final = 1
 DEAD: Final = 2
+_ROOM_BYTES: Final = 1024 * 1024
+# Larger caches only make the process grow for longer: the kernel keeps the file in memory too.
+_WRITER_KIBIBYTES: Final = 4096
+_READER_KIBIBYTES: Final = 512
 
-_SCHEMA: Final = """
+# Version 2 brought these; a journal of version 1 gets them when it is opened.
+_LETTERS: Final = f"""
+CREATE TABLE dropped (
+    offset INTEGER PRIMARY KEY                -- of a dead-letter event that was dealt with
+) STRICT;
+CREATE INDEX events_deadletter ON events (offset) WHERE type = '{DEADLETTER}';
+CREATE INDEX deliveries_dead ON deliveries (offset, trigger) WHERE state = {DEAD};
+"""
+_SCHEMA: Final = f"""
 CREATE TABLE events (
     offset INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, so a reader can rely on it
     identity BLOB NOT NULL UNIQUE,            -- see entry.py
@@ -41,7 +54,9 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_due ON deliveries (trigger, state, next_at);
 CREATE TABLE probe (at REAL NOT NULL) STRICT;
+{_LETTERS}
 """
+_MIGRATIONS: Final = {0: _SCHEMA, 1: _LETTERS}
 
 
 @contextmanager
@@ -98,6 +113,24 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def require_room(path: Path) -> None:
+    """See whether a mebibyte more can be written beside the journal at *path*.
+
+    Raises:
+        JournalUnavailable: there is no room for it.
+    """
+    # A disk may be too full for an event and not for the few bytes of an attempt to write.
+    file = Path(f"{path}.room")
+    try:
+        file.write_bytes(bytes(_ROOM_BYTES))
+    except OSError as exc:
+        raise JournalUnavailable(
+            f"the journal {path} has hardly any room left: {exc.strerror}; free some disk space"
+        ) from exc
+    finally:
+        file.unlink(missing_ok=True)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open the journal for writing; create or check its tables.
 
@@ -121,11 +154,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # FULL makes every commit wait for the disk: a 202 survives a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 10000")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_KIBIBYTES}")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+    if version in _MIGRATIONS:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_MIGRATIONS[version]} PRAGMA user_version = {_VERSION}; COMMIT;"
+        )
     elif version != _VERSION:
         raise JournalUnavailable(
             f"the journal {path} has format {version}, this release reads {_VERSION}; "
@@ -163,6 +198,7 @@ class Readers:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{_READER_KIBIBYTES}")
         connection.execute("PRAGMA busy_timeout = 10000")
         return connection
 

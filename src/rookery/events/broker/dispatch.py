@@ -1,27 +1,30 @@
 """Dispatch: every trigger's deliveries, at least once, side by side with every other trigger's."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from rookery.credentials import shown
 from rookery.errors import JournalUnavailable
 from rookery.events.broker import hops, reading
 from rookery.events.broker.alarm import Alarm
-from rookery.events.broker.changes import Change, Postpone, Settle
+from rookery.events.broker.changes import Append, Change, Postpone, Settle
 from rookery.events.broker.database import DEAD, DEAD_LETTERING, PENDING
 from rookery.events.broker.deadletter import dead_letter
 from rookery.events.broker.entry import Entry, entry
 from rookery.events.broker.journal import Journal
 from rookery.events.broker.lane import Lane
 from rookery.events.broker.metrics import Metrics
-from rookery.events.broker.outcome import Delivered, Failed, NoAnswer, judge
+from rookery.events.broker.outcome import Delivered, Failed, judge
+from rookery.events.broker.patience import Patience
 from rookery.events.broker.reading import Item
 from rookery.events.broker.retrying import after_failure
+from rookery.events.broker.settling import Done, Settler
 from rookery.events.broker.transport import Transport
 from rookery.events.broker.trigger import Trigger
 from rookery.events.wire import CloudEvent, to_binary, to_structured
@@ -30,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 _SINK_WORKERS: Final = 4
 _JOURNAL_PAUSE: Final = 1.0
+# What has been delivered is written down even if the attempts in flight took all the time.
+_LAST_SETTLING: Final = 1.0
+# So many failures in a row a patient trigger with few workers takes for chance.
+_CHANCE: Final = 4
 
 Key = tuple[str, int]
 
@@ -53,16 +60,19 @@ class Dispatcher:
         self._tools = tools
         self._lanes: dict[Key, Lane] = {}
         self._threads: list[threading.Thread] = []
+        self._patiences: list[Patience] = []
         for trigger in tools.triggers:
             self._lanes[trigger.name, PENDING] = self._lane(trigger, PENDING)
             if trigger.delivery.dead_letter is not None:
                 self._lanes[trigger.name, DEAD_LETTERING] = self._lane(trigger, DEAD_LETTERING)
         self._alarm: Alarm[Key] = Alarm(tools.journal.clock.now, self._ring)
+        self._settler = Settler(tools.journal, tools.metrics, tools.stopping, _JOURNAL_PAUSE)
 
     @property
     def alive(self) -> bool:
         """Whether no thread has died of a bug."""
-        return self._alarm.alive and all(thread.is_alive() for thread in self._threads)
+        threads = (self._alarm, self._settler)
+        return all(each.alive for each in threads) and all(t.is_alive() for t in self._threads)
 
     def start(self) -> None:
         """Take up what the journal holds, and listen for more."""
@@ -72,8 +82,19 @@ class Dispatcher:
             trigger = triggers[name]
             self._alarm.set((name, state), 0.0)
             workers = trigger.concurrency if state == PENDING else _SINK_WORKERS
+            tolerance = max(workers, _CHANCE) if trigger.delivery.patient else math.inf
+            patience = Patience(f"the subscriber of trigger {name}", tolerance)
+            self._patiences.append(patience)
             for number in range(workers):
-                worker = _Worker(self._tools, trigger, state, lane, self._alarm)
+                worker = _Worker(
+                    self._tools,
+                    trigger,
+                    state,
+                    lane,
+                    alarm=self._alarm,
+                    settler=self._settler,
+                    patience=patience,
+                )
                 thread = threading.Thread(
                     target=worker.run, name=f"broker-{name}-{state}-{number}", daemon=True
                 )
@@ -85,6 +106,8 @@ class Dispatcher:
         self._tools.stopping.set()
         for lane in self._lanes.values():
             lane.stop()
+        for patience in self._patiences:
+            patience.stop()
 
     def stop(self, seconds: float) -> None:
         """Drain, and give attempts in flight so many *seconds* to finish.
@@ -95,13 +118,22 @@ class Dispatcher:
         self.drain()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._settler.stop(max(_LAST_SETTLING, deadline - time.monotonic()))
         self._alarm.stop()
 
     def _lane(self, trigger: Trigger, state: int) -> Lane:
         journal, name = self._tools.journal, trigger.name
-        if trigger.ordered and state == PENDING:
-            return Lane(lambda limit: journal.ask(reading.in_order, name, state, limit))
-        return Lane(lambda limit: journal.ask(reading.due, name, state, journal.clock.now(), limit))
+
+        def in_order(limit: int) -> list[Item]:
+            return journal.ask(reading.in_order, name, state, limit)
+
+        def due(limit: int) -> list[Item]:
+            return journal.ask(reading.due, name, state, journal.clock.now(), limit)
+
+        return Lane(
+            in_order if trigger.ordered and state == PENDING else due,
+            lambda items: journal.ask(reading.with_events, items) if items else items,
+        )
 
     def _wake(self, queued: Mapping[Key, int]) -> None:
         for key, count in queued.items():
@@ -118,8 +150,16 @@ class Dispatcher:
 class _Worker:
     """Delivers one event after the other from its lane."""
 
-    def __init__(
-        self, tools: Tools, trigger: Trigger, state: int, lane: Lane, alarm: Alarm[Key]
+    def __init__(  # noqa: PLR0913
+        self,
+        tools: Tools,
+        trigger: Trigger,
+        state: int,
+        lane: Lane,
+        *,
+        alarm: Alarm[Key],
+        settler: Settler,
+        patience: Patience,
     ) -> None:
         self._tools = tools
         self._journal = tools.journal
@@ -127,9 +167,15 @@ class _Worker:
         self._state = state
         self._lane = lane
         self._alarm = alarm
+        self._settler = settler
+        self._patience = patience
         self._sink = trigger.delivery.dead_letter if state == DEAD_LETTERING else None
+        # A sink takes letters; what it says about them is no event of ours.
+        self._replies = trigger.delivery.replies and self._sink is None
         self._metrics = tools.metrics
         self._seconds = tools.metrics.seconds.labels(trigger.name)
+        done = tools.metrics.delivered if self._sink is None else tools.metrics.dead_lettered
+        self._done = done.labels(trigger.name)
 
     def run(self) -> None:
         """Work until the lane is stopped."""
@@ -145,52 +191,48 @@ class _Worker:
 
     def _attempt(self, item: Item) -> Item | None:
         """Try to deliver; return what an ordered trigger must deliver before anything else."""
-        with self._returned(item):
+        kept = False
+        try:
             if self._trigger.ordered and self._state == PENDING:
                 early = item.next_at - self._journal.clock.now()
                 if early > 0 and self._tools.stopping.wait(early):
                     return None
-            event = self._journal.ask(reading.event_at, item.offset)
+            event = item.event or self._journal.ask(reading.event_at, item.offset)
             if event is None:
                 self._record(Settle(self._trigger.name, item.offset))
                 return None
-            outcome = self._deliver(event, item)
-            if isinstance(outcome, Delivered):
-                self._settle(item, tuple(self._entries(event, outcome.replies)))
+            if not self._patience.enter():
                 return None
-            return self._fail(item, event, outcome)
-
-    @contextmanager
-    def _returned(self, item: Item) -> Iterator[None]:
-        try:
-            yield
+            outcome = self._deliver(event, item)
+            self._patience.note(outcome)
+            if isinstance(outcome, Failed):
+                following = self._fail(item, event, outcome)
+                kept = following is not None
+                return following
+            entries = tuple(self._entries(event, outcome.replies))
+            kept = True
+            change = Settle(self._trigger.name, item.offset, entries)
+            self._settler.settle(Done(self._lane, item, change, self._done))
+            return None
         finally:
-            self._lane.give_back(item)
+            if not kept:
+                self._lane.give_back(item)
 
     def _deliver(self, event: CloudEvent, item: Item) -> Delivered | Failed:
         outgoing, url = hops.leave(event), self._trigger.subscriber
         if self._sink is not None:
-            outgoing = dead_letter(outgoing, destination=url, code=item.code, data=item.answer)
+            outgoing = dead_letter(
+                outgoing, destination=shown(url), code=item.code, data=item.answer
+            )
             url = self._sink
         write = to_structured if self._trigger.delivery.structured else to_binary
         headers, body = write(outgoing)
-        if self._sink is None:
+        if self._replies:
             headers["Prefer"] = "reply"
         start = time.perf_counter()
         answer = self._tools.transport.post(url, headers, body, self._trigger.delivery.timeout)
         self._seconds.observe(time.perf_counter() - start)
-        if self._sink is not None and not isinstance(answer, NoAnswer):
-            # A sink takes letters; what it says about them is no event of ours.
-            answer = replace(answer, headers={}, body=b"")
-        return judge(answer, datetime.now(UTC))
-
-    def _settle(self, item: Item, entries: tuple[Entry, ...]) -> None:
-        name = self._trigger.name
-        self._record(Settle(name, item.offset, entries))
-        done = self._metrics.delivered if self._sink is None else self._metrics.dead_lettered
-        done.labels(name).inc()
-        if entries:
-            self._metrics.replies.labels(name).inc(len(entries))
+        return judge(answer, datetime.now(UTC), replies=self._replies)
 
     def _entries(self, event: CloudEvent, replies: Sequence[CloudEvent]) -> Iterator[Entry]:
         for reply in replies:
@@ -200,7 +242,7 @@ class _Worker:
                 logger.warning(
                     "dropped a reply of %s to event %r of %r: its hops are used up, so this is "
                     "a loop; make the filter of trigger %s pass fewer types",
-                    self._trigger.subscriber, event.id, event.source, self._trigger.name,
+                    shown(self._trigger.subscriber), event.id, event.source, self._trigger.name,
                 )  # fmt: skip
             else:
                 yield entry(entering, self._tools.triggers)
@@ -208,6 +250,8 @@ class _Worker:
     def _fail(self, item: Item, event: CloudEvent, failed: Failed) -> Item | None:
         now = self._journal.clock.now()
         change = after_failure(self._trigger, item, self._state, failed, now)
+        if change.state == DEAD and not self._give_notice(event, change.reason):
+            return None
         if not self._record(change):
             return None
         name = self._trigger.name
@@ -223,6 +267,15 @@ class _Worker:
             "trigger %s gives up event %r of %r: %s", name, event.id, event.source, change.reason
         )
         return None
+
+    def _give_notice(self, event: CloudEvent, reason: str) -> bool:
+        """Journal the notice of the death of *event*, before that; False when the broker stops."""
+        make = self._trigger.delivery.notice
+        notice = make(hops.leave(event), reason) if make else None
+        entering = hops.enter(notice) if notice else None
+        if entering is None:
+            return True
+        return self._record(Append((entry(entering, self._tools.triggers),)))
 
     def _record(self, change: Change) -> bool:
         """Make *change* durable, however long that takes; False when the broker stops first."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -113,6 +114,22 @@ def query_of(environ: "WSGIEnvironment", allowed: frozenset[str]) -> dict[str, s
             f"unknown query field {unknown[0]!r}; known are {', '.join(sorted(allowed))}"
         )
     return fields
+
+
+def timestamp_of(value: str) -> float:
+    """Return the query field since's *value* as seconds since the epoch.
+
+    Raises:
+        RequestInvalid: it is no RFC 3339 time with a zone.
+    """
+    try:
+        # A "+" that nobody encoded arrives as a space.
+        time = datetime.fromisoformat(value.replace(" ", "+"))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise RequestInvalid(f"since must be an RFC 3339 time with its zone, not {value!r}")
+    return time.timestamp()
 
 
 def _too_large(max_bytes: int) -> EventTooLarge:

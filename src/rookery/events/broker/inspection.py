@@ -2,14 +2,15 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from rookery.credentials import shown
 from rookery.errors import Overloaded, RequestInvalid
 from rookery.events.broker import hops, reading
 from rookery.events.broker.changes import Requeue
 from rookery.events.broker.database import DEAD, DEAD_LETTERING, PENDING
+from rookery.events.broker.deadletters import DeadLetters
 from rookery.events.broker.exchange import (
     AFTER_HEADER,
     NDJSON,
@@ -17,6 +18,7 @@ from rookery.events.broker.exchange import (
     answer,
     answer_json,
     query_of,
+    timestamp_of,
 )
 from rookery.events.broker.journal import Journal
 from rookery.events.broker.trigger import Trigger
@@ -30,15 +32,17 @@ MAX_WAIT: Final = 60.0
 _WAITING_PAUSE: Final = 0.002
 _PAGE_BYTES: Final = 8 * 1024 * 1024
 _REPLAY_PAGE: Final = 500
-_DEAD_PAGE: Final = 32
 
 _EVENTS: Final = frozenset({"after", "type", "source", "subject", "limit", "wait"})
-_DEAD_LETTERS: Final = frozenset({"trigger"})
-_REPLAY: Final = frozenset({"trigger", "after", "since", "deadletters"})
+_REPLAY: Final = frozenset({"trigger", "after", "since", "deadletters", "id"})
 
 
 class Inspection:
-    """Answers everything that is not an event coming in."""
+    """Answers everything that is not an event coming in.
+
+    Attributes:
+        dead_letters: what it knows about them.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Inspection:
         """
         self._journal = journal
         self._triggers = {trigger.name: trigger for trigger in triggers}
+        self.dead_letters = DeadLetters(journal, self._triggers)
         self._stopping = stopping
         self._places = threading.BoundedSemaphore(max_waiting)
 
@@ -84,11 +89,6 @@ class Inspection:
         )
         return answer(lines, NDJSON, headers={AFTER_HEADER: str(page.last)})
 
-    def dead_letters(self, environ: "WSGIEnvironment") -> Response:
-        """Answer `GET /deadletters`: every dead letter, one JSON object a line."""
-        trigger = query_of(environ, _DEAD_LETTERS).get("trigger")
-        return Response("200 OK", (("Content-Type", NDJSON),), self._dead_lines(trigger))
-
     def triggers(self) -> Response:
         """Answer `GET /triggers`: the triggers, and how many deliveries each waits for."""
         counts = self._journal.ask(reading.counts)
@@ -96,24 +96,31 @@ class Inspection:
         return answer_json({"triggers": [self._trigger(name, counts) for name in names]})
 
     def replay(self, environ: "WSGIEnvironment") -> Response:
-        """Answer `POST /replay`: deliver journalled events to one trigger again.
+        """Answer `POST /replay`: deliver journalled events, or named dead letters, again.
 
         Raises:
-            RequestInvalid: no such trigger, or not exactly one of after, since, deadletters.
+            RequestInvalid: no such trigger, or not exactly one of after, since, deadletters; or
+                not the id of dead letters, alone.
         """
         fields = query_of(environ, _REPLAY)
+        if "id" in fields:
+            if len(fields) > 1:
+                raise RequestInvalid("give id=ID alone: it names the trigger")
+            return self.dead_letters.retry(fields["id"])
         trigger = self._triggers.get(fields.pop("trigger", ""))
         if trigger is None:
             known = ", ".join(sorted(self._triggers)) or "none"
             raise RequestInvalid(f"trigger must name one of the triggers: {known}")
         if len(fields) != 1:
-            raise RequestInvalid("give exactly one of after=OFFSET, since=TIME, deadletters=true")
+            raise RequestInvalid(
+                "give exactly one of after=OFFSET, since=TIME, deadletters=true; or id=ID alone"
+            )
         if "deadletters" in fields:
             if fields["deadletters"] != "true":
                 raise RequestInvalid("deadletters must be true")
-            queued = self._revive(trigger)
+            queued = self.dead_letters.retry_all(trigger)
         elif "since" in fields:
-            since = _timestamp(fields["since"])
+            since = timestamp_of(fields["since"])
             queued = self._requeue(trigger, self._journal.ask(reading.received_after, since))
         else:
             queued = self._requeue(trigger, _whole(fields, "after", 0))
@@ -164,45 +171,20 @@ class Inspection:
             after = page.last
         return queued
 
-    def _revive(self, trigger: Trigger) -> int:
-        dead = self._journal.ask(reading.dead_offsets, trigger.name)
-        return sum(
-            self._journal.make(Requeue(trigger.name, tuple(dead[start : start + _REPLAY_PAGE])))
-            for start in range(0, len(dead), _REPLAY_PAGE)
-        )
-
-    def _dead_lines(self, trigger: str | None) -> Iterator[bytes]:
-        after = (0, "")
-        while page := self._journal.ask(reading.dead_letters, after, trigger, _DEAD_PAGE):
-            for letter in page:
-                yield _dead_line(letter)
-            after = (page[-1].offset, page[-1].trigger)
-
     def _trigger(self, name: str, counts: dict[tuple[str, int], int]) -> dict[str, object]:
         trigger = self._triggers.get(name)
+        sink = trigger.delivery.dead_letter if trigger else None
         return {
             "name": name,
             "configured": trigger is not None,
-            "subscriber": trigger.subscriber if trigger else None,
-            "deadLetterSink": trigger.delivery.dead_letter if trigger else None,
+            "subscriber": shown(trigger.subscriber) if trigger else None,
+            "deadLetterSink": shown(sink) if sink else None,
             "ordered": trigger.ordered if trigger else None,
             "concurrency": trigger.concurrency if trigger else None,
             "filter": trigger.filter.document() if trigger else None,
             "pending": counts.get((name, PENDING), 0) + counts.get((name, DEAD_LETTERING), 0),
             "dead": counts.get((name, DEAD), 0),
         }
-
-
-def _dead_line(letter: reading.DeadLetter) -> bytes:
-    return _line(
-        {
-            "trigger": letter.trigger,
-            "offset": letter.offset,
-            "code": letter.code,
-            "reason": letter.reason,
-            "event": to_document(hops.leave(letter.event)),
-        }
-    )
 
 
 def _line(document: dict[str, object]) -> bytes:
@@ -225,14 +207,3 @@ def _seconds(fields: dict[str, str], name: str) -> float:
     if not seconds >= 0:  # also catches NaN
         raise RequestInvalid(f"{name} must be a number of seconds, not {value!r}")
     return seconds
-
-
-def _timestamp(value: str) -> float:
-    try:
-        # A "+" that nobody encoded arrives as a space.
-        time = datetime.fromisoformat(value.replace(" ", "+"))
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise RequestInvalid(f"since must be an RFC 3339 time with its zone, not {value!r}")
-    return time.timestamp()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from rookery.events.broker.changes import Change
+from rookery.events.broker.changes import Change, Probe
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import (
     DEAD,
@@ -17,6 +17,7 @@ from rookery.events.broker.database import (
     connect,
     journal_errors,
     locked,
+    require_room,
 )
 from rookery.events.broker.transaction import Committed
 from rookery.events.broker.trigger import Trigger
@@ -36,6 +37,7 @@ class Journal:
     def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
         """Take over *connection*, which writes; see `open_journal`."""
         self.clock = clock
+        self._path = path
         self._readers = Readers(path)
         self._grown = threading.Condition()
         self._listener: Callable[[Queued], None] = lambda _: None
@@ -45,17 +47,17 @@ class Journal:
         """Call *listener* after each commit with the deliveries it made due, by trigger, state."""
         self._listener = listener
 
-    def submit(self, change: Change) -> Ticket:
-        """Hand in *change*; its ticket tells when it is durable."""
-        return self._writer.submit(change)
+    def submit(self, *changes: Change) -> Ticket:
+        """Hand in *changes*; their ticket tells when they are durable, all or none."""
+        return self._writer.submit(*changes)
 
-    def make(self, change: Change) -> int:
-        """Make *change* and return, when it is durable, how many rows it touched.
+    def make(self, *changes: Change) -> int:
+        """Make *changes*, all or none, and return, when durable, how many rows they touched.
 
         Raises:
-            JournalUnavailable: nothing of it was written.
+            JournalUnavailable: nothing of them was written.
         """
-        return self._writer.submit(change).result()
+        return self._writer.submit(*changes).result()
 
     def ask(
         self,
@@ -85,6 +87,20 @@ class Journal:
     def failing(self) -> bool:
         """Whether the last commit failed."""
         return self._writer.failing
+
+    @property
+    def failures(self) -> int:
+        """How many commits have failed."""
+        return self._writer.failures
+
+    def try_out(self) -> None:
+        """Write something, and see whether there is room for more than that.
+
+        Raises:
+            JournalUnavailable: it does not work, or soon will not.
+        """
+        self.make(Probe())
+        require_room(self._path)
 
     def wait_beyond(self, offset: int, seconds: float, stop: threading.Event) -> bool:
         """Wait up to *seconds* for an event after *offset*, or for *stop* and `interrupt`."""
@@ -137,7 +153,8 @@ def _put_right(connection: sqlite3.Connection, triggers: tuple[Trigger, ...], no
     too_late = f"state < {DEAD} AND next_at > {latest}"
     times = {"now": now, "longest": longest}
     if connection.execute(f"SELECT 1 FROM deliveries WHERE {too_late} LIMIT 1", times).fetchone():  # noqa: S608
-        connection.execute(f"UPDATE deliveries SET next_at = {latest} WHERE {too_late}", times)  # noqa: S608
+        # How much of its wait was left is not known any more; too early is better than too late.
+        connection.execute(f"UPDATE deliveries SET next_at = :now WHERE {too_late}", times)  # noqa: S608
     sinks = {each.name: each.delivery.dead_letter for each in triggers}
     rows = connection.execute("SELECT DISTINCT trigger, state FROM deliveries").fetchall()
     for name, state in rows:

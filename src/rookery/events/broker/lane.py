@@ -1,7 +1,7 @@
 """A lane: the deliveries of one trigger in one state, handed to its workers one by one.
 
-The journal is the queue; a lane holds one page of it, offsets only, so that a hundred thousand
-pending events take no more memory than a hundred.
+The journal is the queue; a lane holds one page of it, so that a hundred thousand pending events
+take no more memory than a hundred.
 """
 
 import threading
@@ -12,19 +12,31 @@ from typing import Final
 from rookery.events.broker.reading import Item
 
 PAGE: Final = 128
+# While the journal cannot be written, no more than so many deliveries wait to be written down.
+MOST_TAKEN: Final = 256 + PAGE
 
 
 class Lane:
     """Hands out each due delivery to exactly one worker at a time."""
 
-    def __init__(self, fetch: Callable[[int], list[Item]]) -> None:
-        """Start empty; *fetch* asks the journal for up to so many deliveries, the first first."""
+    def __init__(
+        self,
+        fetch: Callable[[int], list[Item]],
+        load: Callable[[list[Item]], list[Item]] = lambda items: items,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            fetch: asks the journal for up to so many deliveries, the first first.
+            load: adds their events to deliveries that are about to be handed out.
+        """
         self._fetch = fetch
+        self._load = load
         # Held while the journal is asked, so that a delivery that is settled meanwhile is still
         # known to be taken. Never held by `wake`, which the journal's thread calls.
         self._filling = threading.Lock()
         self._page: deque[Item] = deque()
-        self._taken: set[int] = set()
+        self._taken: dict[int, Item] = {}
         self._passed_over: set[int] = set()
         self._exhausted_at = -1
         self._changed = threading.Condition()
@@ -52,35 +64,42 @@ class Lane:
         while not self._stopped:
             with self._filling:
                 version = self._version  # before the journal is asked: a wake meanwhile counts
-                if not self._page and self._exhausted_at != version:
-                    self._fill(version)
-                if self._page:
-                    item = self._page.popleft()
-                    self._taken.add(item.offset)
-                    return item
+                if len(self._taken) < MOST_TAKEN:
+                    if not self._page and self._exhausted_at != version:
+                        self._fill(version)
+                    if self._page:
+                        item = self._page.popleft()
+                        self._taken[item.offset] = item
+                        return item
             with self._changed:
                 if self._version == version and not self._stopped:
                     self._changed.wait()
         return None
 
-    def give_back(self, item: Item) -> None:
-        """Say that the journal knows what became of *item*."""
+    def give_back(self, *items: Item) -> None:
+        """Say that the journal knows what became of *items*."""
         with self._filling:
-            self._taken.discard(item.offset)
-            # It was seen while it was taken; if it is queued again, nobody else will look.
-            look_again = item.offset in self._passed_over
-            self._passed_over.discard(item.offset)
-        if look_again:
-            self.wake(0)
+            wanted = len(items) if len(self._taken) >= MOST_TAKEN else 0
+            for item in items:
+                self._taken.pop(item.offset, None)
+                if item.offset in self._passed_over:
+                    # It was queued again while it was taken, and nobody else will look.
+                    self._passed_over.discard(item.offset)
+                    wanted += 1
+        if wanted:
+            self.wake(wanted)
 
     def _fill(self, version: int) -> None:
         limit = PAGE + len(self._taken)
         items = self._fetch(limit)
+        fresh = []
         for item in items:
-            if item.offset in self._taken:
+            taken = self._taken.get(item.offset)
+            if taken is None:
+                fresh.append(item)
+            elif (taken.attempts, taken.next_at) != (item.attempts, item.next_at):
                 self._passed_over.add(item.offset)
-            else:
-                self._page.append(item)
+        self._page.extend(self._load(fresh))
         if len(items) < limit:
             self._exhausted_at = version
         if len(self._page) > 1:

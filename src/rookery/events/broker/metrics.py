@@ -15,8 +15,9 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 class Metrics:
     """What the broker counts. Safe for all threads."""
 
-    def __init__(self) -> None:
-        """Start at zero."""
+    def __init__(self, prefix: str = "rookery_broker") -> None:
+        """Start at zero; every name begins with *prefix*."""
+        self._prefix = prefix
         self._registry = CollectorRegistry()
         self.accepted = self._counter("accepted", "Events journalled for the first time.")
         self.duplicates = self._counter("duplicate", "Events absorbed: already journalled.")
@@ -30,42 +31,59 @@ class Metrics:
         self.dead = self._counter("dead", "Deliveries kept as dead letters.", "trigger")
         self.replies = self._counter("replies", "Reply events that came back.", "trigger")
         self.seconds = Histogram(
-            "rookery_broker_delivery_seconds",
+            f"{prefix}_delivery_seconds",
             "Duration of one delivery attempt.",
             ["trigger"],
             buckets=_BUCKETS,
             registry=self._registry,
         )
 
-    def watch(self, counts: Callable[[], Mapping[tuple[str, int], int]]) -> None:
-        """Show *counts* of deliveries, by trigger and state, whenever metrics are read."""
-        self._registry.register(_Backlog(counts))
+    def watch(
+        self,
+        counts: Callable[[], Mapping[tuple[str, int], int]],
+        waits: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """Show the backlog whenever metrics are read.
+
+        Args:
+            counts: how many deliveries there are, by trigger and state.
+            waits: for how many seconds the oldest event has been waiting, by trigger.
+        """
+        self._registry.register(_Backlog(self._prefix, counts, waits))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"rookery_broker_{name}_total", text, labels, registry=self._registry)
+        return Counter(f"{self._prefix}_{name}_total", text, labels, registry=self._registry)
 
 
 class _Backlog(Collector):
-    def __init__(self, counts: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        counts: Callable[[], Mapping[tuple[str, int], int]],
+        waits: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._prefix = prefix
         self._counts = counts
+        self._waits = waits
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        pending = GaugeMetricFamily(
-            "rookery_broker_pending", "Deliveries not yet made.", labels=["trigger"]
-        )
-        dead = GaugeMetricFamily(
-            "rookery_broker_dead_letters", "Dead letters in the journal.", labels=["trigger"]
-        )
+        pending = self._gauge("pending", "Deliveries not yet made.")
+        dead = self._gauge("dead_letters", "Dead letters in the journal.")
+        oldest = self._gauge("oldest_pending_seconds", "How long the oldest event has waited.")
         try:
-            counts = self._counts()
+            counts, waits = self._counts(), self._waits()
         except JournalUnavailable:
             return []  # the other metrics are most wanted just then
         for name in sorted({trigger for trigger, _ in counts}):
             waiting = sum(n for (each, state), n in counts.items() if each == name and state < DEAD)
             pending.add_metric([name], waiting)
             dead.add_metric([name], counts.get((name, DEAD), 0))
-        return [pending, dead]
+            oldest.add_metric([name], waits.get(name, 0.0))
+        return [pending, dead, oldest]
+
+    def _gauge(self, name: str, text: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"{self._prefix}_{name}", text, labels=["trigger"])

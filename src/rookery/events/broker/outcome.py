@@ -11,6 +11,7 @@
 | 3xx, other 4xx | failed for good |
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +19,16 @@ from typing import Final
 
 from rookery.delivery.retry import is_retried, parse_retry_after
 from rookery.errors import EventInvalid, UnsupportedMedia
+from rookery.events.attributes import legal
 from rookery.events.wire import CloudEvent, from_http, is_event
 
 _SERVER_ERROR: Final = 500
 _ACCEPTED: Final = 202
+_UNAUTHORIZED: Final = 401
 _BAD_GATEWAY: Final = 502
+# Our own error bodies are shorter; of others' the beginning will do.
+_READ_BYTES: Final = 4096
+_SAID_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,21 @@ class Failed:
     retry_after: float | None = None
 
 
-def judge(answer: Answer | NoAnswer, now: datetime) -> Delivered | Failed:
-    """Decide by *answer*; *now* is what a Retry-After date is counted from."""
+def judge(answer: Answer | NoAnswer, now: datetime, *, replies: bool = True) -> Delivered | Failed:
+    """Decide by *answer*; *now* is what a Retry-After date is counted from.
+
+    Without *replies*, every 2xx says delivered, and its body nothing; and 401 says nothing about
+    the event, which waits until somebody has mended our token.
+    """
     if isinstance(answer, NoAnswer):
         return Failed(_SERVER_ERROR, answer.reason, answer.reason.encode(), retry=not answer.final)
     if 200 <= answer.status < 300:  # noqa: PLR2004
-        return _accepted(answer)
+        return _accepted(answer) if replies else Delivered()
     return Failed(
         answer.status,
-        f"answered {answer.status}",
+        f"answered {answer.status}{_said(answer.body)}",
         answer.body,
-        retry=is_retried(answer.status),
+        retry=is_retried(answer.status) or (answer.status == _UNAUTHORIZED and not replies),
         retry_after=parse_retry_after(_header(answer.headers, "retry-after"), now=now),
     )
 
@@ -105,6 +115,22 @@ def _accepted(answer: Answer) -> Delivered | Failed:
         "a reply is a CloudEvent or empty",
         answer.body,
     )
+
+
+def _said(body: bytes) -> str:
+    """What an error's *body* says, on one line: `": CODE: MESSAGE"` where it is one of ours."""
+    text = body[:_READ_BYTES].decode(errors="replace")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        fields = None
+    if isinstance(fields, dict):
+        found = [str(fields[name]) for name in ("error", "message") if fields.get(name)]
+        text = ": ".join(found) or text
+    line = legal(" ".join(text.split()))
+    if len(line) > _SAID_CHARS:
+        line = f"{line[:_SAID_CHARS]}…"
+    return f": {line}" if line else ""
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:

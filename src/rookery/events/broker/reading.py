@@ -2,20 +2,22 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rookery.events.broker.database import DEAD
 from rookery.events.broker.entry import COLUMNS, read
+from rookery.events.result import DEADLETTER
 from rookery.events.wire import CloudEvent
 
 _ITEM: Final = "offset, attempts, next_at, code, reason, answer"
-_EVENT: Final = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
+# A page of events that are larger would take memory that nobody has counted on.
+_SMALL_BYTES: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One delivery that has not succeeded yet; without its event, so that many are cheap.
+    """One delivery that has not succeeded yet.
 
     Attributes:
         attempts: failed ones in its present state.
@@ -23,6 +25,7 @@ class Item:
         code: what the subscriber answered last; 0 before the first answer.
         reason: the last failure, for people.
         answer: the beginning of what the subscriber said.
+        event: what is to be delivered, where it has been read already; see `with_events`.
     """
 
     offset: int
@@ -31,6 +34,7 @@ class Item:
     code: int = 0
     reason: str = ""
     answer: bytes = b""
+    event: CloudEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +69,6 @@ class Page:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A delivery that failed for good."""
-
-    trigger: str
-    code: int
-    reason: str
-    offset: int
-    event: CloudEvent
-
-
 def due(
     connection: sqlite3.Connection, trigger: str, state: int, now: float, limit: int
 ) -> list[Item]:
@@ -106,6 +99,17 @@ def next_due(connection: sqlite3.Connection, trigger: str, state: int, now: floa
         (trigger, state, now),
     ).fetchone()
     return found[0]
+
+
+def with_events(connection: sqlite3.Connection, items: list[Item]) -> list[Item]:
+    """Return *items* with their events; large ones without, to be read one by one."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM events "  # noqa: S608 - marks only
+        f"WHERE offset IN ({','.join('?' * len(items))}) AND length(data) <= {_SMALL_BYTES}",
+        [item.offset for item in items],
+    )
+    events = dict(map(read, rows.fetchall()))
+    return [replace(item, event=events.get(item.offset)) for item in items]
 
 
 def event_at(connection: sqlite3.Connection, offset: int) -> CloudEvent | None:
@@ -161,33 +165,6 @@ def newest(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def dead_letters(
-    connection: sqlite3.Connection, after: tuple[int, str], trigger: str | None, limit: int
-) -> list[DeadLetter]:
-    """Return up to *limit* dead letters behind *after* (offset and trigger), in that order."""
-    rows = connection.execute(
-        f"SELECT d.trigger, d.code, d.reason, {_EVENT} "  # noqa: S608
-        "FROM deliveries d JOIN events e USING (offset) "
-        f"WHERE d.state = {DEAD} AND (d.offset, d.trigger) > (?, ?) "
-        "AND (? IS NULL OR d.trigger = ?) ORDER BY d.offset, d.trigger LIMIT ?",
-        (*after, trigger, trigger, limit),
-    )
-    letters = []
-    for name, code, reason, *columns in rows.fetchall():
-        offset, event = read(tuple(columns))
-        letters.append(DeadLetter(name, code, reason, offset, event))
-    return letters
-
-
-def dead_offsets(connection: sqlite3.Connection, trigger: str) -> list[int]:
-    """Return the offsets of all dead letters of *trigger*."""
-    rows = connection.execute(
-        f"SELECT offset FROM deliveries WHERE trigger = ? AND state = {DEAD} ORDER BY offset",  # noqa: S608
-        (trigger,),
-    )
-    return [offset for (offset,) in rows.fetchall()]
-
-
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
     """Return how many deliveries there are, by trigger and state."""
     rows = connection.execute(
@@ -196,12 +173,27 @@ def counts(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
     return {(trigger, state): count for trigger, state, count in rows.fetchall()}
 
 
+def oldest_pending(connection: sqlite3.Connection) -> dict[str, float]:
+    """Return when the oldest event that waits came in (seconds since the epoch), by trigger."""
+    rows = connection.execute(
+        "SELECT d.trigger, e.received FROM events e JOIN ("  # noqa: S608
+        f"SELECT trigger, min(offset) AS offset FROM deliveries WHERE state < {DEAD} "
+        "GROUP BY trigger) d USING (offset)"
+    )
+    return dict(rows.fetchall())
+
+
 def forgettable(
-    connection: sqlite3.Connection, before: float, max_bytes: int, limit: int
+    connection: sqlite3.Connection,
+    before: float,
+    letters_before: float,
+    max_bytes: int,
+    limit: int,
 ) -> list[int]:
     """Return up to *limit* offsets of settled events that may go, the oldest first.
 
     Those received *before* may; when the file's used part is larger than *max_bytes*, all may.
+    Dead-letter events that nobody has dealt with may only when received before *letters_before*.
     """
     (used,) = connection.execute(
         "SELECT (page_count - freelist_count) * page_size "
@@ -209,7 +201,8 @@ def forgettable(
     ).fetchone()
     rows = connection.execute(
         "SELECT offset FROM events WHERE offset NOT IN (SELECT offset FROM deliveries) "
-        "AND (? OR received < ?) ORDER BY offset LIMIT ?",
-        (used > max_bytes, before, limit),
+        "AND (? OR received < ?) AND (type <> ? OR received < ? "
+        "OR offset IN (SELECT offset FROM dropped)) ORDER BY offset LIMIT ?",
+        (used > max_bytes, before, DEADLETTER, letters_before, limit),
     )
     return [offset for (offset,) in rows.fetchall()]

@@ -1,14 +1,15 @@
 """Retention: settled events go when they are old, or when the journal grows too large."""
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rookery.errors import JournalUnavailable
-from rookery.events.broker import reading
-from rookery.events.broker.changes import Forget
+from rookery.events.broker import letters, reading
+from rookery.events.broker.changes import Drop, Forget
 from rookery.events.broker.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -19,15 +20,17 @@ _GIBIBYTE: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long events are kept that every trigger has; pending and dead ones always are.
+    """How long events are kept that every trigger has; pending ones always are.
 
     Attributes:
         seconds: after this they go. Until then they can be replayed, and a repeat is absorbed.
-        max_bytes: above this size of the journal the oldest go earlier.
+        dead_seconds: after this dead letters go, whatever the size; 0 keeps them for ever.
+        max_bytes: above this size of the journal the oldest delivered events go earlier.
         interval: seconds between two looks.
     """
 
     seconds: float = 7 * 86_400
+    dead_seconds: float = 30 * 86_400
     max_bytes: int = 2 * _GIBIBYTE
     interval: float = 60.0
 
@@ -38,13 +41,18 @@ def prune(journal: Journal, retention: Retention, triggers: Sequence[str]) -> in
     Raises:
         JournalUnavailable: the journal cannot be used; what is gone is gone.
     """
+    # Where the two differ, somebody has set the clock: what might be young enough stays.
+    now = min(journal.clock.now(), journal.clock.wall())
+    letters_before = now - retention.dead_seconds if retention.dead_seconds > 0 else -math.inf
+    _give_up(journal, letters_before)
     # Deliveries may also wait for triggers that are not configured at present.
     names = tuple({*triggers, *(name for name, _ in journal.ask(reading.counts))})
     total = 0
     while True:
         offsets = journal.ask(
             reading.forgettable,
-            journal.clock.now() - retention.seconds,
+            now - retention.seconds,
+            letters_before,
             retention.max_bytes,
             _CHUNK,
         )
@@ -52,6 +60,17 @@ def prune(journal: Journal, retention: Retention, triggers: Sequence[str]) -> in
         total += gone
         if not gone:
             return total
+
+
+def _give_up(journal: Journal, before: float) -> None:
+    """Drop the dead letters of deliveries that died *before*; their events go as all others."""
+    while old := journal.ask(letters.died_before, before, _CHUNK):
+        offsets: dict[str, list[int]] = {}
+        for name in old:
+            offsets.setdefault(name.trigger, []).append(name.offset)
+        for trigger, of_trigger in offsets.items():
+            gone = journal.make(Drop(trigger, tuple(of_trigger)))
+            logger.warning("dropped %d old dead letters of trigger %s", gone, trigger)
 
 
 def keep_pruning(

@@ -19,12 +19,13 @@ def after_failure(trigger: Trigger, item: Item, state: int, failed: Failed, now:
         if not again:
             reason = f"{reason} ({attempts} {'attempt' if attempts == 1 else 'attempts'})"
             state = DEAD if trigger.delivery.dead_letter is None else DEAD_LETTERING
-            attempts, wait = 0, 0.0
+            # A dead letter tells how often it was tried; its sink is tried from the start.
+            attempts, wait = (attempts if state == DEAD else 0), 0.0
     else:  # what the subscriber said stays, whatever the sink says
         code, reason, answer = item.code, item.reason, item.answer
         if not again:
             reason = f"{reason}; the dead letter sink {failed.reason} ({attempts} attempts)"
-            state, attempts, wait = DEAD, 0, 0.0
+            state, wait = DEAD, 0.0
     return Postpone(
         trigger=trigger.name,
         offset=item.offset,

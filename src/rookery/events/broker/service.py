@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rookery.credentials import Outgoing
 from rookery.errors import JournalUnavailable
 from rookery.events.broker import reading
 from rookery.events.broker.app import App
-from rookery.events.broker.changes import Probe
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.dispatch import Dispatcher, Tools
-from rookery.events.broker.ingress import Ingress
+from rookery.events.broker.ingress import Ingress, Read
 from rookery.events.broker.inspection import Inspection
 from rookery.events.broker.journal import Journal, open_journal
 from rookery.events.broker.metrics import Metrics
 from rookery.events.broker.retention import Retention, keep_pruning
 from rookery.events.broker.transport import Transport
 from rookery.events.broker.trigger import Trigger
+from rookery.events.wire import from_http
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -48,18 +49,20 @@ class Broker:
 
     Attributes:
         app: the WSGI application; serve it with at least `Limits.waiting` + 2 threads.
+        is_prompt: whether calling it with an environment neither waits nor takes long.
         journal: what it has taken in.
     """
 
     def __init__(
         self,
-        app: "WSGIApplication",
+        app: App,
         parts: Tools,
         dispatcher: Dispatcher,
         draining: threading.Event,
     ) -> None:
         """See `open_broker`."""
-        self.app = app
+        self.app: WSGIApplication = app
+        self.is_prompt = app.is_prompt
         self.journal = parts.journal
         self._metrics = parts.metrics
         self._dispatcher = dispatcher
@@ -78,35 +81,48 @@ class Broker:
 
 
 @contextmanager
-def open_broker(
+def open_broker(  # noqa: PLR0913
     path: Path,
     triggers: Sequence[Trigger],
     *,
     limits: Limits | None = None,
     retention: Retention | None = None,
+    read: Read = from_http,
+    metrics: Metrics | None = None,
+    outgoing: Outgoing | None = None,
 ) -> Iterator[Broker]:
     """Open the journal at *path*, take up its deliveries, and stop cleanly in the end.
+
+    Args:
+        path: the journal's file.
+        triggers: who gets what.
+        limits: what is allowed.
+        retention: how long delivered events stay.
+        read: reads the events of one POST.
+        metrics: where to count.
+        outgoing: how it presents itself to subscribers: all of them get its token.
 
     Raises:
         JournalUnavailable: the journal cannot be opened, or another broker uses it.
     """
     limits, retention = limits or Limits(), retention or Retention()
-    triggers = tuple(triggers)
-    clock, metrics, draining = Clock(), Metrics(), threading.Event()
+    triggers, metrics = tuple(triggers), metrics or Metrics()
+    clock, draining = Clock(), threading.Event()
     with open_journal(path, triggers, clock) as journal:
         transport = Transport(
             max_answer_bytes=limits.event_bytes,
             connections_per_host=max((each.concurrency for each in triggers), default=1),
+            outgoing=outgoing,
         )
         stopping = threading.Event()
         tools = Tools(journal, triggers, transport, metrics, stopping)
         dispatcher = Dispatcher(tools)
-        metrics.watch(lambda: journal.ask(reading.counts))
+        metrics.watch(lambda: journal.ask(reading.counts), lambda: _waits(journal))
         app = App(
-            Ingress(journal, triggers, metrics, max_event_bytes=limits.event_bytes),
+            Ingress(journal, triggers, metrics, max_event_bytes=limits.event_bytes, read=read),
             Inspection(journal, triggers, draining, max_waiting=limits.waiting),
             metrics,
-            ready=lambda: _not_ready(journal, draining),
+            ready=_Readiness(journal, draining).problem,
             alive=lambda: _dead(journal, dispatcher),
         )
         names = [each.name for each in triggers]
@@ -128,15 +144,30 @@ def open_broker(
             transport.close()
 
 
-def _not_ready(journal: Journal, draining: threading.Event) -> str | None:
-    if draining.is_set():
-        return "draining"
-    if journal.failing:
-        try:
-            journal.make(Probe())
-        except JournalUnavailable as exc:
-            return str(exc)
-    return None
+class _Readiness:
+    """Whether events are taken in; after a failed commit only once the journal has been tried."""
+
+    def __init__(self, journal: Journal, draining: threading.Event) -> None:
+        self._journal = journal
+        self._draining = draining
+        self._failures = 0
+
+    def problem(self) -> str | None:
+        if self._draining.is_set():
+            return "draining"
+        if (failures := self._journal.failures) != self._failures:
+            try:
+                self._journal.try_out()
+            except JournalUnavailable as exc:
+                return str(exc)
+            self._failures = failures
+        return None
+
+
+def _waits(journal: Journal) -> dict[str, float]:
+    now = journal.clock.wall()
+    since = journal.ask(reading.oldest_pending)
+    return {trigger: max(0.0, now - received) for trigger, received in since.items()}
 
 
 def _dead(journal: Journal, dispatcher: Dispatcher) -> str | None:

@@ -10,14 +10,18 @@ from typing import Final, TypeVar, assert_never
 from rookery.events.broker.changes import (
     Append,
     Change,
+    Dismiss,
+    Drop,
     Forget,
     Postpone,
     Probe,
     Requeue,
+    Retry,
     Settle,
 )
 from rookery.events.broker.database import DEAD, DEAD_LETTERING, PENDING
 from rookery.events.broker.entry import Entry
+from rookery.events.result import DEADLETTER
 
 # Rows in one statement. Each step of a statement lets go of the interpreter lock and has to queue
 # for it behind every request thread, so one statement of many rows beats many of one row. Each
@@ -43,15 +47,21 @@ class Committed:
 
 
 def commit(
-    connection: sqlite3.Connection, changes: Sequence[Change], *, head: int, now: float
+    connection: sqlite3.Connection,
+    changes: Sequence[Change],
+    *,
+    head: int,
+    now: float,
+    received: float,
 ) -> Committed:
     """Make all *changes* in one transaction; on an error none of them.
 
-    New events get the offsets after *head*; *now* is seconds since the epoch.
+    New events get the offsets after *head* and the time *received*; deliveries become due *now*.
+    Both are seconds since the epoch.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        transaction = _Transaction(connection, changes, head, now)
+        transaction = _Transaction(connection, changes, head, now, received)
         for change in changes:
             transaction.done.counts.append(transaction.make(change))
         transaction.write()
@@ -68,17 +78,23 @@ class _Transaction:
     """Collects the rows of the frequent changes, so that each table is written at once."""
 
     def __init__(
-        self, connection: sqlite3.Connection, changes: Sequence[Change], head: int, now: float
+        self,
+        connection: sqlite3.Connection,
+        changes: Sequence[Change],
+        head: int,
+        now: float,
+        received: float,
     ) -> None:
         self.done = Committed(head)
         self._connection = connection
         self._now = now
+        self._received = received
         self._known = _known(connection, changes)
         self._events: list[tuple[object, ...]] = []
         self._deliveries: list[tuple[str, int, float]] = []
         self._settled: list[tuple[str, int]] = []
 
-    def make(self, change: Change) -> int:
+    def make(self, change: Change) -> int:  # noqa: PLR0911 - one for each kind
         """Make or collect *change*; return its count."""
         match change:
             case Append():
@@ -90,6 +106,12 @@ class _Transaction:
                 return self._postpone(change)
             case Requeue():
                 return self._requeue(change)
+            case Drop():
+                return self._drop(change)
+            case Dismiss():
+                return self._dismiss(change.offsets)
+            case Retry():
+                return self._retry(change)
             case Forget():
                 return self._forget(change)
             case Probe():
@@ -122,6 +144,8 @@ class _Transaction:
         before = self.done.head
         for entry in entries:
             if entry.identity in self._known:
+                if entry.event.type == DEADLETTER:
+                    self._relist(entry)
                 continue
             self._known.add(entry.identity)
             self.done.head += 1
@@ -129,7 +153,7 @@ class _Transaction:
             self._events.append(
                 (
                     offset, entry.identity, event.id, event.source, event.type, event.subject,
-                    entry.attributes, event.data, self._now,
+                    entry.attributes, event.data, self._received,
                 )
             )  # fmt: skip
             for trigger in entry.triggers:
@@ -161,14 +185,56 @@ class _Transaction:
         self._queue(change.trigger, PENDING, count)
         return count
 
-    def _forget(self, change: Forget) -> int:
-        # By primary key: a scan of all deliveries here would hold up every other change.
+    def _drop(self, change: Drop) -> int:
         return self._connection.execute(
+            "DELETE FROM deliveries WHERE trigger = ? AND state = ? "
+            "AND offset IN (SELECT value FROM json_each(?))",
+            (change.trigger, DEAD, json.dumps(change.offsets)),
+        ).rowcount
+
+    def _dismiss(self, offsets: Sequence[int]) -> int:
+        return self._connection.execute(
+            "INSERT OR IGNORE INTO dropped SELECT offset FROM events "
+            "WHERE offset IN (SELECT value FROM json_each(?)) AND type = ?",
+            (json.dumps(offsets), DEADLETTER),
+        ).rowcount
+
+    def _relist(self, entry: Entry) -> None:
+        # It was dealt with, and has come again: it failed again, which must not be lost.
+        self._connection.execute(
+            "DELETE FROM dropped WHERE offset = (SELECT offset FROM events WHERE identity = ?)",
+            (entry.identity,),
+        )
+
+    def _retry(self, change: Retry) -> int:
+        # In one transaction: otherwise the letter could come again before it is dismissed.
+        self._dismiss((change.letter,))
+        original = change.original
+        if original.identity not in self._known:
+            self._take_in((original,))
+            return len(original.triggers)
+        row = self._connection.execute(
+            "SELECT offset FROM events WHERE identity = ?", (original.identity,)
+        ).fetchone()
+        if row is None:  # taken in by another change of this transaction
+            return len(original.triggers)
+        return sum(self._requeue(Requeue(trigger, row)) for trigger in original.triggers)
+
+    def _forget(self, change: Forget) -> int:
+        offsets = json.dumps(change.offsets)
+        # By primary key: a scan of all deliveries here would hold up every other change.
+        gone = self._connection.execute(
             "DELETE FROM events WHERE offset IN (SELECT value FROM json_each(?)) "
             "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.offset = events.offset "
             "AND deliveries.trigger IN (SELECT value FROM json_each(?)))",
-            (json.dumps(change.offsets), json.dumps(change.triggers)),
+            (offsets, json.dumps(change.triggers)),
         ).rowcount
+        self._connection.execute(
+            "DELETE FROM dropped WHERE offset IN (SELECT value FROM json_each(?)) "
+            "AND offset NOT IN (SELECT offset FROM events)",
+            (offsets,),
+        )
+        return gone
 
     def _queue(self, trigger: str, state: int, count: int) -> None:
         key = (trigger, state)
@@ -183,6 +249,8 @@ def _known(connection: sqlite3.Connection, changes: Iterable[Change]) -> set[byt
             wanted.extend(entry.identity for entry in change.entries)
         elif isinstance(change, Settle):
             wanted.extend(entry.identity for entry in change.replies)
+        elif isinstance(change, Retry):
+            wanted.append(change.original.identity)
     found: set[bytes] = set()
     for chunk in _chunks(wanted):
         marks = ",".join("?" * len(chunk))

@@ -1,31 +1,52 @@
-"""One HTTP attempt: POST an event over pooled connections, and read a bounded answer."""
+"""One HTTP attempt: POST an event over connections that stay open, and read a bounded answer."""
 
+import socket
+import ssl
 import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import quote, urlsplit
 
-import urllib3
-
+from rookery.credentials import Outgoing
+from rookery.events.broker.connection import Connection
 from rookery.events.broker.outcome import Answer, NoAnswer
 
-_CHUNK: Final = 64 * 1024
+_REDIRECTION: Final = 300
+_PORTS: Final = {"http": 80, "https": 443}
+_URL_CHARACTERS: Final = "/?%:@!$&'()*+,;=-._~"  # everything else is percent-encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL, taken apart once."""
+
+    host: str
+    port: int
+    secure: bool
+    start: str
+    idle: deque[Connection]
 
 
 class Transport:
     """POSTs to many hosts and keeps connections open. Safe for all threads."""
 
-    def __init__(self, *, max_answer_bytes: int, connections_per_host: int) -> None:
+    def __init__(
+        self, *, max_answer_bytes: int, connections_per_host: int, outgoing: Outgoing | None = None
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             max_answer_bytes: a longer answer counts as none.
-            connections_per_host: how many stay open while idle.
+            connections_per_host: how many stay open to one URL while idle.
+            outgoing: how we present ourselves to subscribers, and whom we believe.
         """
         self._max_answer_bytes = max_answer_bytes
-        # urllib3 sets TCP_NODELAY; its own retries and redirects would hide what was answered.
-        self._pools = urllib3.PoolManager(
-            num_pools=256, maxsize=connections_per_host, retries=False
-        )
+        self._most_idle = connections_per_host
+        self._outgoing = outgoing or Outgoing()
+        self._tls = self._outgoing.tls
+        self._targets: dict[str, _Target] = {}
 
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, timeout: float
@@ -33,53 +54,92 @@ class Transport:
         """POST once; *timeout* seconds bound the connection, the wait and the reading."""
         deadline = time.monotonic() + timeout
         try:
-            response = self._pools.urlopen(
-                "POST",
-                url,
-                headers=headers,
-                body=body,
-                redirect=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(total=timeout),
-            )
-        except urllib3.exceptions.NewConnectionError as exc:
-            return NoAnswer(_reason(exc))  # a TimeoutError by urllib3's class tree only
-        except urllib3.exceptions.TimeoutError:
-            return NoAnswer(f"no answer within {timeout:g} s")
-        except urllib3.exceptions.HTTPError as exc:
-            return NoAnswer(_reason(exc))
+            target = self._targets.get(url) or self._target(url)
+            head = _head(target.start, {**headers, **self._outgoing.headers()}, len(body))
         except ValueError as exc:
-            # http.client refuses header values with line breaks or beyond Latin-1.
             return NoAnswer(f"the event cannot be written as HTTP headers: {exc}", final=True)
-        return self._read(response, deadline)
+        try:
+            answer = self._exchange(target, head, body, deadline)
+        except TimeoutError:
+            return NoAnswer(f"no answer within {timeout:g} s")
+        except OSError as exc:  # no such host, nobody listens, no trust
+            return NoAnswer(f"{type(exc).__name__}: {exc}")
+        if isinstance(answer, Answer) and answer.status >= _REDIRECTION and answer.body:
+            answer = replace(answer, body=self._outgoing.hide(answer.body, url))
+        return _refuse_coding(answer)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pools.clear()
+        for target in self._targets.values():
+            while target.idle:
+                target.idle.pop().close()
 
-    def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> Answer | NoAnswer:
-        body = bytearray()
+    def _exchange(
+        self, target: _Target, head: bytes, body: bytes, deadline: float
+    ) -> Answer | NoAnswer:
         try:
-            while chunk := response.read1(_CHUNK):
-                body += chunk
-                if len(body) > self._max_answer_bytes:
-                    response.close()
-                    return NoAnswer(f"the answer is longer than {self._max_answer_bytes:,} bytes")
-                # The socket's own timeout starts anew with every byte that trickles in.
-                if time.monotonic() > deadline:
-                    response.close()
-                    return NoAnswer("the answer did not end in time")
-        except urllib3.exceptions.TimeoutError:
-            return NoAnswer("the answer did not end in time")
-        except urllib3.exceptions.HTTPError as exc:
-            return NoAnswer(_reason(exc))
-        response.release_conn()
-        return Answer(response.status, response.headers, bytes(body))
+            connection, fresh = target.idle.pop(), False
+        except IndexError:
+            connection, fresh = self._connect(target, deadline), True
+        while True:
+            try:
+                answer = connection.post(head, body, deadline, self._max_answer_bytes)
+            finally:
+                if connection.reusable and len(target.idle) < self._most_idle:
+                    target.idle.append(connection)
+                else:
+                    connection.close()
+            if fresh or not connection.silent:
+                return answer
+            # It was closed while it was idle: that says nothing about this event.
+            connection, fresh = self._connect(target, deadline), True
+
+    def _connect(self, target: _Target, deadline: float) -> Connection:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock = socket.create_connection((target.host, target.port), left)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if target.secure:
+                self._tls = self._tls or ssl.create_default_context()
+                sock = self._tls.wrap_socket(sock, server_hostname=target.host)
+        except BaseException:
+            sock.close()
+            raise
+        return Connection(sock)
+
+    def _target(self, url: str) -> _Target:
+        parts = urlsplit(url)
+        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        host = parts.netloc.rpartition("@")[2].encode("idna").decode()
+        start = (
+            f"POST {quote(path, safe=_URL_CHARACTERS)} HTTP/1.1\r\n"
+            f"Host: {host}\r\nUser-Agent: rookery\r\nAccept-Encoding: identity\r\n"
+        )
+        return self._targets.setdefault(
+            url,
+            _Target(
+                host=parts.hostname or "",
+                port=parts.port or _PORTS[parts.scheme],
+                secure=parts.scheme == "https",
+                start=start,
+                idle=deque(),
+            ),
+        )
 
 
-def _reason(exc: urllib3.exceptions.HTTPError) -> str:
-    # The innermost cause says most: "[Errno 111] Connection refused".
-    cause: BaseException = exc
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return f"{type(cause).__name__}: {cause}"
+def _head(start: str, headers: Mapping[str, str], length: int) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a value holds a line break")
+    return f"{start}{lines}Content-Length: {length}\r\n\r\n".encode("latin-1")
+
+
+def _refuse_coding(answer: Answer | NoAnswer) -> Answer | NoAnswer:
+    """Take a success in a coding that was not asked for as none: its event cannot be read."""
+    if isinstance(answer, Answer) and answer.body and 200 <= answer.status < 300:  # noqa: PLR2004
+        coding = answer.headers.get("content-encoding", "identity")
+        if coding.lower() != "identity":
+            return NoAnswer(f"the answer is encoded with {coding!r}, which nobody asked for")
+    return answer

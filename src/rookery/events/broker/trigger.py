@@ -1,16 +1,19 @@
 """A Trigger: which events go to which subscriber, and how; read from Knative's own YAML."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from rookery.credentials import shown
 from rookery.errors import TriggersInvalid
 from rookery.events.broker.backoff import EXPONENTIAL, LINEAR, Backoff, parse_duration
 from rookery.events.broker.document import Section
 from rookery.events.broker.filters import EVERYTHING, Filter, parse_spec
+from rookery.events.wire import CloudEvent
 
 CONCURRENCY: Final = "rookery.dev/concurrency"
 ORDERING: Final = "rookery.dev/ordering"
@@ -29,6 +32,10 @@ class Delivery:
         timeout: seconds for one attempt, the whole answer included.
         dead_letter: the URL that takes events which failed for good, or None to keep them.
         structured: send structured mode instead of binary mode.
+        replies: ask for reply events and take them in; else any 2xx is only an acknowledgment.
+        patient: while nothing gets through, try one event at a time instead of all of them.
+        notice: makes, of an event that failed for good and the reason, an event that says so; it
+            enters the broker. None, or None made, for none.
     """
 
     retry: int = 10
@@ -36,6 +43,9 @@ class Delivery:
     timeout: float = 60.0
     dead_letter: str | None = None
     structured: bool = False
+    replies: bool = True
+    patient: bool = False
+    notice: Callable[[CloudEvent, str], CloudEvent | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +156,5 @@ def _destination(section: Section) -> str | None:
         section.problem("uri", "must hold no user or password")
         return None
     if uri and not good:
-        section.problem("uri", f"must be an http:// or https:// URL, not {uri!r}")
+        section.problem("uri", f"must be an http:// or https:// URL, not {shown(uri)!r}")
     return uri

@@ -8,7 +8,9 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -25,25 +27,43 @@ _LARGEST_GROUP: Final = 256
 
 
 class Ticket:
-    """One change on its way to the disk."""
+    """Changes on their way to the disk, all or none."""
 
-    __slots__ = ("_done", "change", "count", "error")
+    __slots__ = ("_calls", "_done", "changes", "count", "error", "finished")
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, changes: Sequence[Change]) -> None:
         """Start unfinished."""
-        self.change = change
+        self.changes = changes
         self.count = 0
         self.error: JournalUnavailable | None = None
         # A bare lock: an Event costs several times as much, and this is once per event.
         self._done = threading.Lock()
         self._done.acquire()
+        self._calls: deque[Callable[[], None]] = deque()
+        self.finished = False
 
     def finish(self) -> None:
         """Let the waiting thread go on. Once only."""
+        self.finished = True
         self._done.release()
+        self._call()
+
+    def when_finished(self, call: Callable[[], None]) -> None:
+        """Call *call* once: in the writing thread, so it must be quick; or now, if it is over."""
+        self._calls.append(call)
+        if self.finished:
+            self._call()
+
+    def _call(self) -> None:
+        while True:
+            try:
+                call = self._calls.popleft()  # both threads may be here: each call goes to one
+            except IndexError:
+                return
+            call()
 
     def result(self) -> int:
-        """Wait for the commit; return how many rows the change touched.
+        """Wait for the commit; return how many rows the changes touched.
 
         Raises:
             JournalUnavailable: nothing of it was written.
@@ -75,6 +95,7 @@ class Writer:
         self._closed = False
         self._handing_in = threading.Lock()
         self.failing = False
+        self.failures = 0
         self._thread = threading.Thread(target=self._run, name="broker-journal", daemon=True)
         self._thread.start()
 
@@ -88,13 +109,13 @@ class Writer:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def submit(self, change: Change) -> Ticket:
-        """Hand in *change*; the ticket tells when it is durable.
+    def submit(self, *changes: Change) -> Ticket:
+        """Hand in *changes*; the ticket tells when they are durable, all or none.
 
         Raises:
             JournalUnavailable: the journal is closed.
         """
-        ticket = Ticket(change)
+        ticket = Ticket(changes)
         with self._handing_in:
             if self._closed:
                 raise JournalUnavailable(f"the journal {self._path} is closed; try again")
@@ -134,20 +155,28 @@ class Writer:
         return group
 
     def _commit(self, group: Sequence[Ticket]) -> None:
-        changes = [ticket.change for ticket in group]
+        changes = [change for ticket in group for change in ticket.changes]
         try:
-            done = commit(self._connection, changes, head=self._head, now=self._clock.now())
+            done = commit(
+                self._connection,
+                changes,
+                head=self._head,
+                now=self._clock.now(),
+                received=self._clock.wall(),
+            )
         except sqlite3.Error as exc:
             if not self.failing:
                 logger.error("%s", unavailable(self._path, exc))  # noqa: TRY400 - no traceback
             self.failing = True
+            self.failures += 1
             for ticket in group:
                 ticket.error = unavailable(self._path, exc)
         else:
             self.failing = False
             self._head = done.head
-            for ticket, count in zip(group, done.counts, strict=True):
-                ticket.count = count
+            counts = iter(done.counts)
+            for ticket in group:
+                ticket.count = sum(islice(counts, len(ticket.changes)))
             self._on_commit(done)
         finally:
             for ticket in group:

@@ -1,0 +1,1 @@
+"""Dedup windows that several processes share, and that survive them."""

@@ -1,0 +1,100 @@
+"""Settling: deliveries that are done are written down in groups, behind the workers' backs.
+
+A worker that waited for its own commit would deliver nothing meanwhile. An event whose settling a
+crash prevents is delivered once more, as it would be when the crash came before the worker's own.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import Counter
+
+from rookery.errors import JournalUnavailable
+from rookery.events.broker.changes import Settle
+from rookery.events.broker.journal import Journal
+from rookery.events.broker.lane import Lane
+from rookery.events.broker.metrics import Metrics
+from rookery.events.broker.reading import Item
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_GROUP: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A delivery that has succeeded: *item* goes back to *lane* once *change* is durable."""
+
+    lane: Lane
+    item: Item
+    change: Settle
+    counter: Counter
+
+
+class Settler:
+    """One thread for the deliveries of all triggers."""
+
+    def __init__(
+        self, journal: Journal, metrics: Metrics, stopping: threading.Event, pause: float
+    ) -> None:
+        """Start the thread; after a failed commit it tries again every *pause* seconds."""
+        self._journal = journal
+        self._metrics = metrics
+        self._stopping = stopping
+        self._pause = pause
+        self._queue: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="broker-settler", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def settle(self, done: Done) -> None:
+        """Write *done* down soon."""
+        self._queue.put(done)
+
+    def stop(self, seconds: float) -> None:
+        """Write down what has come, and stop; give up after so many *seconds*."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            if self._write([done.change for done in group]):
+                for done in group:
+                    done.counter.inc()
+                    if done.change.replies:
+                        replies = self._metrics.replies.labels(done.change.trigger)
+                        replies.inc(len(done.change.replies))
+            for lane in {done.lane for done in group}:
+                lane.give_back(*(done.item for done in group if done.lane is lane))
+
+    def _next_group(self) -> list[Done]:
+        group: list[Done] = []
+        done = self._queue.get()
+        while done is not None:
+            group.append(done)
+            if len(group) == _LARGEST_GROUP or self._queue.empty():
+                return group
+            done = self._queue.get_nowait()
+        if group:
+            self._queue.put(None)  # the end is for the next round
+        return group
+
+    def _write(self, changes: Sequence[Settle]) -> bool:
+        """Make *changes* durable, however long that takes; False when the broker stops first."""
+        while True:
+            try:
+                self._journal.make(*changes)
+            except JournalUnavailable:
+                # Undone, they would be delivered once more: worth some patience.
+                if self._stopping.wait(self._pause):
+                    return False
+            else:
+                return True

@@ -1,0 +1,1 @@
+"""A real Ceph on this machine: one monitor, one OSD and one radosgw below one private folder."""

@@ -1,0 +1,51 @@
+import sys
+
+import pytest
+
+from rookery.dedup.leases import SharedWindow
+from rookery.dedup.registry import WindowPlan, open_window, preload
+from rookery.errors import DedupInvalid
+from rookery.events.dedup import DedupWindow
+
+
+def opened(place, seconds=60):
+    return open_window(WindowPlan(place, seconds, 10), scope="s", on_skipped=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("memory", DedupWindow),
+        ("sqlite:{}/dedup.db", SharedWindow),
+        ("redis://cache", SharedWindow),
+        ("rediss://cache", SharedWindow),
+    ],
+)
+def test_opens_the_window_at_a_place(tmp_path, place, kind):
+    with opened(place.format(tmp_path)) as window:
+        assert isinstance(window, kind)
+
+
+@pytest.mark.parametrize("place", ["sqlite:/dev/null/dedup.db", "redis://cache"])
+def test_with_no_time_to_remember_nothing_is_opened(place):
+    with opened(place, 0) as window:
+        assert isinstance(window, DedupWindow)
+
+
+def test_a_store_that_cannot_be_opened_is_refused():
+    with pytest.raises(DedupInvalid), opened("sqlite:/dev/null/dedup.db"):
+        pass
+
+
+def test_leaving_closes_the_store(tmp_path, made):
+    with opened(f"sqlite:{tmp_path}/dedup.db") as window:
+        window.run("k", made)
+    assert [file.name for file in tmp_path.iterdir()] == ["dedup.db"]
+
+
+def test_a_missing_library_is_told_before_any_snapshot(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    preload("memory")
+    preload("sqlite:x")
+    with pytest.raises(DedupInvalid):
+        preload("redis://cache")
