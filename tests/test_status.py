@@ -52,6 +52,10 @@ EXPECTED = {
     "TriggersInvalid": 500,
     "PortTaken": 500,
     "StartFailed": 500,
+    "CephMissing": 500,
+    "CephInvalid": 500,
+    "NotificationsInvalid": 500,
+    "NotificationsRefused": 500,
 }
 
 CLASSES = [
@@ -63,11 +67,16 @@ CLASSES = [
 KINDS = {RookeryError, Rejected, Unavailable, Misconfigured, errors.ImageError}
 LEAVES = [one for one in CLASSES if one not in KINDS]
 
+# What lists several problems.
+MANY_AT_ONCE = {
+    errors.SettingsInvalid, errors.TriggersInvalid, errors.NotificationsInvalid, errors.CephMissing,
+}  # fmt: skip
+
 
 def error_of(kind: type[RookeryError], message: str = "something was wrong") -> RookeryError:
     if kind is errors.BodyTooLarge:
         return errors.BodyTooLarge(10)
-    if kind in {errors.SettingsInvalid, errors.TriggersInvalid}:
+    if kind in MANY_AT_ONCE:
         return kind([message])
     return kind(message)
 

@@ -4,6 +4,7 @@ import sys
 
 import backends
 import broker
+import ceph
 import http_overhead
 import upload_to_result
 from table import Row, print_table
@@ -13,6 +14,7 @@ BENCHMARKS = {
     "events": upload_to_result.run,
     "backends": backends.run,
     "broker": broker.run,
+    "ceph": ceph.run,
 }
 
 

@@ -1,6 +1,5 @@
 """Real Rookery processes on free ports, for the time of a benchmark."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,21 +7,50 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
 
 from bare import HOME
+from rookery.local.access import S3Access, to_what_is_up
+from rookery.local.state import LocalState, read_state
+from rookery.storage.s3 import S3Store, connect
+
+
+@dataclass(frozen=True)
+class System:
+    """A running `rookery up`."""
+
+    state: LocalState
+    access: S3Access
+
+    def store(self, concurrency: int = 1) -> S3Store:
+        """Connect to its S3."""
+        return open_store(self.access, concurrency)
+
+
+def open_store(access: S3Access, concurrency: int) -> S3Store:
+    """Connect to the S3 at *access*, for so many threads."""
+    return connect(
+        endpoint=access.url,
+        region=access.region,
+        access_key=access.access_key,
+        secret_key=access.secret_key,
+        concurrency=concurrency,
+    )
 
 
 @contextmanager
-def rookery(*arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+def rookery(
+    *arguments: str, stdout: int = subprocess.PIPE, **env: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run one `rookery` command until the block is left."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             (sys.executable, "-m", "rookery", *arguments),
             env={**os.environ, **env},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=log,
             text=True,
         )
@@ -59,16 +87,50 @@ def wait_ready(url: str, seconds: float = 120) -> None:
 
 
 @contextmanager
-def up(**env: str) -> Iterator[dict[str, str]]:
-    """Run `rookery up` in a home of its own with the models of this one; yield its state."""
+def new_home() -> Iterator[Path]:
+    """Make a home with the models of this one."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "models").symlink_to((HOME / "models").absolute())
-        ports = ("--storage-port=0", "--broker-port=0", "--function-port=0")
-        with rookery("up", "--json", *ports, ROOKERY_HOME=str(home), **env):
-            deadline = time.monotonic() + 180
-            while not (home / "up.json").exists():
-                if time.monotonic() > deadline:
-                    raise SystemExit("bench: rookery up is not ready after 180 s")
-                time.sleep(0.1)
-            yield json.loads((home / "up.json").read_text())
+        yield home
+
+
+@contextmanager
+def ceph_home() -> Iterator[Path]:
+    """Make a home with a real Ceph that is up and keeps its objects in memory."""
+    with new_home() as home:
+        try:
+            _ceph(home, "up", "--memory", "--port=0")
+            yield home
+        finally:
+            _ceph(home, "down", "--delete", "--yes")
+
+
+@contextmanager
+def up(home: Path, *arguments: str, **env: str) -> Iterator[System]:
+    """Run `rookery up` in *home*."""
+    ports = ("--storage-port=0", "--receiver-port=0", "--broker-port=0", "--function-port=0")
+    # Nobody reads its results: a pipe would fill up and stop it.
+    with rookery(
+        "up",
+        "--json",
+        *ports,
+        *arguments,
+        stdout=subprocess.DEVNULL,
+        ROOKERY_HOME=str(home),
+        **env,
+    ) as process:
+        deadline = time.monotonic() + 180
+        while (state := read_state(home)) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("bench: rookery up has not become ready")
+            time.sleep(0.1)
+        yield System(state, to_what_is_up(state, home))
+
+
+def _ceph(home: Path, *arguments: str) -> None:
+    command = (sys.executable, "-m", "rookery", "ceph", *arguments)
+    if subprocess.run(
+        command, env={**os.environ, "ROOKERY_HOME": str(home)}, check=False
+    ).returncode:
+        raise SystemExit(f"bench: rookery ceph {arguments[0]} failed")

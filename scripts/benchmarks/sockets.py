@@ -83,7 +83,10 @@ def _answer(listener: socket.socket, seen: "Synchronized[int]", reply: bytes) ->
                     selector.register(connection.sock, selectors.EVENT_READ, connection)
                     continue
                 connection = key.data
-                data = connection.sock.recv(_READ)
+                try:
+                    data = connection.sock.recv(_READ)
+                except ConnectionResetError:  # a broker that was killed
+                    data = b""
                 if not data:
                     selector.unregister(connection.sock)
                     connection.sock.close()

@@ -1,20 +1,28 @@
 """Upload -> result event, through S3, SQS, source, broker and function, against the bare call."""
 
-import json
-import threading
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
 from bare import bare_call, find
 from http_overhead import photograph
-from processes import up
-from rookery.events.broker.client import follow, head
-from rookery.local.access import ACCESS_KEY, REGION, SECRET_KEY
-from rookery.storage.s3 import connect
+from processes import System, new_home, up
+from results import watching
 from table import Row
 
 ROUNDS = 100
+WARM_UP = 10
 TARGET_MS = 25.0
+PATIENCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Medians:
+    """Milliseconds from the PUT to the result, of the bare call, and of decoding in between."""
+
+    whole: float
+    bare: float
+    decode: float
 
 
 def run() -> list[Row]:
@@ -22,53 +30,35 @@ def run() -> list[Row]:
     return [_compare(backend) for backend in ("openvino", "tensorflow")]
 
 
-def _compare(backend: str) -> Row:
+def measure(system: System, backend: str) -> Medians:
+    """Upload to *system* and call the bare *backend*, in turns."""
     image = photograph()
     call = bare_call(find("efficientnet-lite0"), backend, image)
-    with up(ROOKERY_BACKEND=backend) as state:
-        store = connect(
-            endpoint=state["storage_url"],
-            region=REGION,
-            access_key=ACCESS_KEY,
-            secret_key=SECRET_KEY,
-        )
-        arrived: dict[str, tuple[float, float]] = {}
-        newest = head(state["broker_url"])
-        news = threading.Condition()
-        done = threading.Event()
-
-        def watch() -> None:
-            for _, event in follow(
-                state["broker_url"], after=newest, type_prefix="dev.rookery.", stop=done.is_set
-            ):
-                moment = perf_counter()
-                with news:
-                    decode = json.loads(event.data)["timings"]["decode_ms"]
-                    arrived[event.subject or ""] = (moment, decode)
-                    news.notify_all()
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        whole_ms, bare_ms, decode_ms = [], [], []
-        for turn in range(ROUNDS + 10):
+    store = system.store()
+    whole_ms, bare_ms, decode_ms = [], [], []
+    with watching(system.state.broker_url) as results:
+        for turn in range(ROUNDS + WARM_UP):
             key = f"bench-{turn}.jpg"
             started = perf_counter()
-            store.write(state["bucket"], key, image, content_type="image/jpeg")
-            with news:
-                if not news.wait_for(lambda key=key: key in arrived, timeout=30):
-                    raise SystemExit(f"bench: no result for {key} within 30 s")
+            store.write(system.state.bucket, key, image, content_type="image/jpeg")
+            results.wait_for([key], PATIENCE_SECONDS)
             bare = call()
-            if turn >= 10:
-                moment, decode = arrived[key]
-                whole_ms.append((moment - started) * 1000)
-                decode_ms.append(decode)
+            if turn >= WARM_UP:
+                seen = results.seen[key]
+                whole_ms.append((seen.moment - started) * 1000)
+                decode_ms.append(seen.decode_ms)
                 bare_ms.append(bare)
-        done.set()
-    overhead = median(whole_ms) - median(decode_ms) - median(bare_ms)
+    return Medians(median(whole_ms), median(bare_ms), median(decode_ms))
+
+
+def _compare(backend: str) -> Row:
+    with new_home() as home, up(home, ROOKERY_BACKEND=backend) as system:
+        medians = measure(system, backend)
+    overhead = medians.whole - medians.decode - medians.bare
     return Row(
         f"upload -> result event, {backend}",
-        f"{median(whole_ms):.1f} ms",
-        f"bare {median(bare_ms):.1f} ms + decode {median(decode_ms):.1f} ms",
+        f"{medians.whole:.1f} ms",
+        f"bare {medians.bare:.1f} ms + decode {medians.decode:.1f} ms",
         f"{overhead:+.1f} ms",
         f"<= {TARGET_MS:.0f} ms",
         overhead <= TARGET_MS,

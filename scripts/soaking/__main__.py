@@ -9,12 +9,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import boto3
-
 from faults import Injector, children, of_system, resident_mebibytes
 from meters import Meters
 from report import Soak, to_markdown
-from system import RESULTS_BUCKET, System, running
+from system import System, running
 from tally import count
 from uploader import Uploader
 from workload import plan
@@ -57,7 +55,6 @@ def _soak(system: System, options: argparse.Namespace) -> Soak:
     randomly = random.Random(seed)
     uploads = plan(options.uploads, randomly)
     node = system.node
-    _make_results_bucket(system)
     photographs = [
         file.read_bytes()
         for file in sorted((ROOT / "functions" / "classify" / "data").glob("*.jpg"))
@@ -70,7 +67,7 @@ def _soak(system: System, options: argparse.Namespace) -> Soak:
             "function": system.function_url,
         }
     )
-    injector = Injector(of_system(system.process.pid, node.folder), randomly, tuple(options.every))
+    injector = Injector(of_system(system.process.pid, node), randomly, tuple(options.every))
     memory_at_first: dict[str, float] = {}
     done = 0
 
@@ -115,17 +112,6 @@ def _soak(system: System, options: argparse.Namespace) -> Soak:
         tally=count(uploader.stored, system.results(), system.dead_letters()),
         memory={name: (memory_at_first.get(name, 0.0), now) for name, now in memory.items()},
     )
-
-
-def _make_results_bucket(system: System) -> None:
-    node = system.node
-    boto3.session.Session().client(
-        "s3",
-        endpoint_url=node.endpoint,
-        region_name=node.region,
-        aws_access_key_id=node.access_key,
-        aws_secret_access_key=node.secret_key,
-    ).create_bucket(Bucket=RESULTS_BUCKET)
 
 
 def _settle(system: System, seconds: float) -> None:

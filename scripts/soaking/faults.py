@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rookery.storage.ceph import daemons
-from rookery.storage.ceph.daemons import OSD, RGW
-from rookery.storage.ceph.node import start_daemon
+from rookery.storage.ceph.control import start_daemon
+from rookery.storage.ceph.daemons import OSD, RGW, Daemon
+from rookery.storage.ceph.state import CephNode
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class Injector:
             self.struck[fault.name] += 1
 
 
-def of_system(up: int, node: Path) -> tuple[Fault, ...]:
-    """Return the faults of the `rookery up --ceph` with process id *up* over the Ceph in *node*.
+def of_system(up: int, node: CephNode) -> tuple[Fault, ...]:
+    """Return the faults of the `rookery up --ceph` with process id *up* over the Ceph *node*.
 
     What is killed, `rookery up` starts again; what is frozen goes on after a few seconds, and
     looks meanwhile like a machine that hangs or a network that is cut.
@@ -82,16 +83,20 @@ def of_system(up: int, node: Path) -> tuple[Fault, ...]:
 
         return strike
 
-    def kill_radosgw() -> None:
-        daemons.kill(node, RGW)
-        start_daemon(node, RGW)
+    def crash(daemon: Daemon) -> Callable[[], None]:
+        def strike() -> None:
+            daemons.kill(node.folder, daemon)
+            start_daemon(node.conf, daemon)
+
+        return strike
 
     return (
         Fault("broker killed -9", kill("broker")),
         Fault("receiver killed -9", kill("source")),
         Fault("function killed -9", kill("serve")),
-        Fault("radosgw killed -9", kill_radosgw),
-        Fault("OSD frozen for 5 s", freeze(lambda: daemons.pids(node, OSD), 5)),
+        Fault("radosgw killed -9", crash(RGW)),
+        Fault("OSD killed -9", crash(OSD)),
+        Fault("OSD frozen for 5 s", freeze(lambda: daemons.pids(node.folder, OSD), 5)),
         Fault("broker frozen for 5 s", freeze(lambda: children(up, "broker"), 5)),
         Fault("receiver frozen for 5 s", freeze(lambda: children(up, "source"), 5)),
         Fault("function frozen for 12 s", freeze(lambda: children(up, "serve"), 12)),

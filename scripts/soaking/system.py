@@ -88,7 +88,7 @@ def running(home: Path, models: Path, backend: str) -> Iterator[System]:
         "ROOKERY_RESULTS_BUCKET": RESULTS_BUCKET,
     }
     environ = {**os.environ, **env}
-    subprocess.run((*_ROOKERY, "ceph", "up", "--memory", "--port=0"), env=environ, check=True)
+    subprocess.run((*_ROOKERY, "ceph", "up", "--port=0"), env=environ, check=True)
     node = read_node(home)
     assert node is not None
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,4 +1,4 @@
-"""What the fault tests share: brokers that are killed, subscribers, and luck that can be had again."""
+"""What the fault tests share: brokers that are killed, subscribers, luck that can be had again."""
 
 import os
 import random

@@ -10,32 +10,31 @@ from misbehaving import answers, hangs, resets, trickles
 EVENTS = 5
 QUICK = {"retry": 2, "backoffPolicy": "linear", "backoffDelay": "PT0.05S", "timeout": "PT0.5S"}
 HTML = b"<html>It works!</html>"
+CUT = "the connection was closed in the middle of the answer, after 2 bytes of its body"
 
 # name: what the subscriber does, the code of the dead letter, and its reason.
 MISBEHAVIORS = {
     "error": (
         answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops"),
         500,
-        "answered 500: oops (3 attempts)",
+        "answered 500: oops",
     ),
-    "hang": (hangs, 500, "no answer within 0.5 s (3 attempts)"),
-    "silent": (answers(b""), 500, "the connection was closed without an answer (3 attempts)"),
+    "hang": (hangs, 500, "no answer within 0.5 s"),
+    "silent": (answers(b""), 500, "the connection was closed without an answer"),
     "headers-cut": (
         answers(b"HTTP/1.1 200 OK\r\nContent-Le"),
         500,
-        "the connection was closed in the middle of the answer, in its headers (3 attempts)",
+        "the connection was closed in the middle of the answer, in its headers",
     ),
     "body-cut": (
         answers(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"),
         500,
-        "the connection was closed in the middle of the answer, after 2 bytes of its body "
-        "(3 attempts)",
+        CUT,
     ),
     "chunk-cut": (
         answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
         500,
-        "the connection was closed in the middle of the answer, after 2 bytes of its body "
-        "(3 attempts)",
+        CUT,
     ),
     "html": (
         answers(
@@ -43,8 +42,7 @@ MISBEHAVIORS = {
             + HTML
         ),
         502,
-        "answered 200 with a body that is no CloudEvent; a reply is a CloudEvent or empty "
-        "(3 attempts)",
+        "answered 200 with a body that is no CloudEvent; a reply is a CloudEvent or empty",
     ),
     "half-event": (
         answers(b"HTTP/1.1 200 OK\r\nce-specversion: 1.0\r\nContent-Length: 0\r\n\r\n"),
@@ -52,7 +50,7 @@ MISBEHAVIORS = {
         "answered 200 with a broken reply: not a CloudEvent 1.0: ",
     ),
     "reset": (resets, 500, "ConnectionResetError: [Errno 104] Connection reset by peer"),
-    "trickle": (trickles, 500, "the answer did not end in time (3 attempts)"),
+    "trickle": (trickles, 500, "the answer did not end in time"),
     "no-http": (answers(b"220 mail.example ESMTP\r\n"), 500, "the answer is not HTTP: "),
 }
 
@@ -86,20 +84,23 @@ def test_nobody_else_waits_and_every_event_ends_as_dead_letter_that_says_why(all
         assert {letter["code"] for letter in of_this} == {code}, name
         for letter in of_this:
             assert letter["reason"].startswith(reason), name
+            assert letter["reason"].endswith(" (3 attempts)"), name
         assert raw[name].requests == 3 * EVENTS, name
     assert broker.status("/health/liveness") == 200
 
 
-@pytest.mark.parametrize("name", MISBEHAVIORS)
-def test_what_a_subscriber_failed_to_take_at_first_it_gets(name, broker, misbehave):
-    subscriber = misbehave(MISBEHAVIORS[name][0], 2)
-    running = broker(trigger("t", subscriber.url, **QUICK))
+def test_what_a_subscriber_failed_to_take_at_first_it_gets(broker, misbehave):
+    raw = {name: misbehave(behavior, 2) for name, (behavior, _, _) in MISBEHAVIORS.items()}
+    running = broker(*(trigger(name, each.url, **QUICK) for name, each in raw.items()))
     running.start()
     assert running.post(made("1")) == 202
     running.until_settled()
-    assert subscriber.requests == 3
-    assert running.triggers()["t"]["dead"] == 0
-    assert running.metric('rookery_broker_delivered_total{trigger="t"}') == 1
+    assert {name: each.requests for name, each in raw.items()} == dict.fromkeys(raw, 3)
+    assert {name: each["dead"] for name, each in running.triggers().items()} == dict.fromkeys(
+        raw, 0
+    )
+    for name in raw:
+        assert running.metric(f'rookery_broker_delivered_total{{trigger="{name}"}}') == 1
 
 
 def test_the_dead_letter_sink_learns_what_happened(broker, subscribe, misbehave):

@@ -19,8 +19,8 @@ from rookery.events.result import COMPLETED, FAILED
 from rookery.events.wire import CloudEvent
 from rookery.storage import s3
 from rookery.storage.ceph import daemons
+from rookery.storage.ceph.control import start_daemon, stop_daemon
 from rookery.storage.ceph.daemons import OSD, RGW
-from rookery.storage.ceph.node import start_daemon, stop_daemon
 from rookery.storage.ceph.state import CephNode
 from whole_system import PHOTOGRAPH, System, data_of, running, wait_until
 
@@ -123,10 +123,11 @@ def test_a_download_that_radosgw_dies_in_is_unavailable_and_not_a_short_image(
         patched.setattr(s3, "_drain", drain_while_it_dies)
         with pytest.raises(StorageUnavailable):
             store.read("downloads", "large.bin", version=None, max_bytes=len(data))
-    start_daemon(node.folder, RGW)
+    start_daemon(node.conf, RGW)
     wait_until(lambda: _is_listed(client, "downloads"), 60, "radosgw")
 
-    assert store.read("downloads", "large.bin", version=None, max_bytes=len(data)) == data
+    found = store.read("downloads", "large.bin", version=None, max_bytes=len(data))
+    assert found.data == data
 
 
 def _is_listed(client: BaseClient, bucket: str) -> bool:
@@ -154,7 +155,7 @@ def test_uploads_while_radosgw_is_killed_have_one_result_each(
     for _ in range(3):
         done.wait(0.5)
         daemons.kill(node.folder, RGW)
-        start_daemon(node.folder, RGW)
+        start_daemon(node.conf, RGW)
         wait_until(lambda: _is_listed(client, system.state.bucket), 60, "radosgw")
     uploader.join()
 
@@ -177,7 +178,7 @@ def test_uploads_while_the_osd_is_down_for_half_a_minute_have_one_result_each(
     uploader = threading.Thread(target=upload)
     uploader.start()
     threading.Event().wait(30)  # the fault itself
-    start_daemon(node.folder, OSD)
+    start_daemon(node.conf, OSD)
     uploader.join()
 
     results = results_of(system, keys)

@@ -49,4 +49,8 @@ def test_a_process_gets_all_it_needs():
         "S3_SECRET_KEY": "s",
         "S3_BUCKET_NAME": "images",
         "S3_AWS_REGION": "r",
+        # Emptied: what is set for another store would win over the keys above.
+        "S3_ACCESS_KEY_FILE": "",
+        "S3_SECRET_KEY_FILE": "",
+        "S3_CA_FILE": "",
     }

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from rookery.function_folder import EventSubscription, FunctionFolder
 from rookery.local.access import ACCESS_KEY, SECRET_KEY, S3Access
-from rookery.local.plan import Ports, plan, triggers
+from rookery.local.plan import Ports, plan, results_buckets, triggers
 
 HOME = Path("/srv/rookery home")
 BIRDS = FunctionFolder(
@@ -37,6 +37,36 @@ def named(local, name):
 def test_processes_are_in_the_order_of_their_start(local):
     names = [process.name for process in local.processes]
     assert names == ["storage", "broker", "source", "birds", "crows"]
+
+
+def test_the_embedded_storage_has_the_buckets_of_results_too():
+    local = plan((CROWS,), Ports(9000, 8081, (8080,)), bucket="images", home=HOME, results=["out"])
+
+    command = named(local, "storage").command
+    assert [word for word in command if word.startswith("--bucket")] == [
+        "--bucket=images",
+        "--bucket=out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("envs", "environ", "buckets"),
+    [
+        pytest.param({}, {}, (), id="none"),
+        pytest.param({"ROOKERY_RESULTS_BUCKET": "a"}, {}, ("a",), id="the-function's"),
+        pytest.param(
+            {"ROOKERY_RESULTS_BUCKET": "a"},
+            {"ROOKERY_RESULTS_BUCKET": "b"},
+            ("b",),
+            id="the-environment-counts-more",
+        ),
+        pytest.param({"ROOKERY_RESULTS_BUCKET": "images"}, {}, (), id="the-images'-own"),
+    ],
+)
+def test_buckets_of_results_are_those_that_the_functions_will_use(envs, environ, buckets):
+    function = FunctionFolder(name="owls", path=Path("functions/owls"), envs=envs)
+
+    assert results_buckets([function], environ, bucket="images") == buckets
 
 
 def test_every_process_is_this_rookery(local):

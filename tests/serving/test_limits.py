@@ -27,18 +27,23 @@ def test_a_clock_that_other_threads_have_read_later_is_no_time_to_come():
 
 def test_the_client_that_has_most_gives_way_first():
     waiting = [("patient", Waiting("b", 100.0))] + [
-        (str(number), Waiting("a", float(number))) for number in range(3)
+        (str(number), Waiting("a", float(number))) for number in range(1, 4)
     ]
-    assert dispensable(waiting, 2) == ["2", "1"]
+    assert dispensable(waiting, 2) == ["3", "2"]
 
 
 def test_what_is_answered_goes_before_what_is_half_sent():
     waiting = [
         ("sending", Waiting("a", 9.0)),
         ("idle", Waiting("a", 1.0, answered=True)),
-        ("new", Waiting("a", 0.0)),
+        ("slow", Waiting("a", 2.0)),
     ]
-    assert dispensable(waiting, 3) == ["idle", "sending", "new"]
+    assert dispensable(waiting, 3) == ["idle", "sending", "slow"]
+
+
+def test_whoever_is_new_or_keeps_pace_stays():
+    waiting = [("new", Waiting("a", 0.1, answered=True)), ("fast", Waiting("a", 0.0))]
+    assert dispensable(waiting, 2) == []
 
 
 def test_no_more_than_there_are():

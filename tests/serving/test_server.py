@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+import select
 import signal
 import socket
 import threading
@@ -96,6 +97,10 @@ class Client:
         assert headers["content-type"] == "application/json"
         assert set(json.loads(body)) == {"error", "message"}
         return status, json.loads(body)["error"]
+
+    def told(self) -> bool:
+        """Whether anything has been answered, or the connection was closed."""
+        return bool(select.select([self.connection], [], [], 0)[0])
 
     def answer_begins(self) -> bytes:
         """Read the first of an answer and no more."""
@@ -454,18 +459,31 @@ def test_a_client_that_does_not_read_its_answer_is_closed(start):
         assert wait_for_none(running)
 
 
-def test_a_new_client_takes_the_place_of_one_that_hangs(start, wait_until):
+def test_a_new_client_takes_the_place_of_one_that_hangs(start, clock, wait_until):
     running = start(limits=Limits(connections=20))
-    hanging = [running.connect().send(b"POST / HTTP/1.1\r\nX-Slow: ") for _ in range(20)]
-    wait_until(lambda: sum(each.busy for each in running.channels) == 20, "all to hang")
-    with running.connect() as client:
-        assert client.send(POST, b"\r\n").answer()[0] == 200
-    assert hanging[0].refusal() == (429, "Overloaded")
-    for one in hanging[1:]:
-        assert one.send(b"1\r\n\r\n").answer()[0] == 200
-    for one in hanging:
-        one.connection.close()
+    with ExitStack() as stack:
+        hanging = [stack.enter_context(running.connect()) for _ in range(20)]
+        for one in hanging:
+            one.send(b"POST / HTTP/1.1\r\nX-Slow: ")
+        wait_until(lambda: sum(each.busy for each in running.channels) == 20, "all to hang")
+        clock.now += 1
+        with running.connect() as client:
+            assert client.send(POST, b"\r\n").answer()[0] == 200
+        answers = [one.send(b"1\r\n\r\n").answer()[0] for one in hanging if not one.told()]
+        assert answers == [200] * 19
     assert running.refused == [("Overloaded", 429)]
+
+
+def test_a_client_that_gives_way_is_told_why(start, clock, wait_until):
+    running = start(limits=Limits(connections=1))
+    with running.connect() as hanging:
+        hanging.send(POST + b"Content-Length: 5\r\n\r\n")
+        wait_until(lambda: sum(each.busy for each in running.channels) == 1, "it to hang")
+        clock.now += 1
+        with running.connect() as client:
+            assert client.send(POST, b"\r\n").answer()[0] == 200
+        assert hanging.refusal() == (429, "Overloaded")
+        assert hanging.closed()
 
 
 def test_a_new_client_waits_where_all_are_worked_on(start):

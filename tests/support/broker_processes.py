@@ -30,9 +30,7 @@ spec:
 """
 
 
-def trigger(
-    name: str, url: str, type_: str = "test.happened", **delivery: object
-) -> str:
+def trigger(name: str, url: str, type_: str = "test.happened", **delivery: object) -> str:
     """Write one trigger in YAML, for events of one type."""
     return TRIGGER.format(name=name, type=type_, url=url, delivery=json.dumps(delivery))
 

@@ -253,5 +253,11 @@ def _anywhere(endpoint_url: str | None, *, local: bool = True) -> "tuple[StoreKi
         return "ceph", Connection(node.endpoint, node.region, node.access_key, node.secret_key)
     aws = told is None or (urlsplit(told).hostname or "").endswith(_AWS_HOSTS)
     return "aws" if aws else "ceph", Connection(
-        told, settings.s3_region, settings.s3_access_key, settings.s3_secret_key
+        told,
+        settings.s3_region,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+        settings.s3_access_key_file,
+        settings.s3_secret_key_file,
+        settings.s3_ca_file,
     )

@@ -91,7 +91,6 @@ class JournalServer:
                 settings.body_seconds,
                 connections=settings.max_connections,
             ),
-            prompt=broker.is_prompt,
         )
 
 

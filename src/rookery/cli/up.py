@@ -37,7 +37,8 @@ Examples:
     "--receiver-port",
     default=8082,
     show_default=True,
-    help="With --ceph: what it notifies. 0 picks a free one.",
+    help="With --ceph: what it notifies. Keep it: a queued event goes where it was queued for. "
+    "0 picks a free one.",
 )
 @click.option("--broker-port", default=8081, show_default=True, help="0 picks a free one.")
 @click.option(
@@ -74,7 +75,7 @@ def command(  # noqa: PLR0913
     from rookery.function_folder import find_functions
     from rookery.local.access import to_ceph
     from rookery.local.ceph import CephBucket, node_for_up
-    from rookery.local.plan import plan
+    from rookery.local.plan import plan, results_buckets
     from rookery.local.ports import choose_ports
     from rookery.local.up import Presentation, run
     from rookery.logs import configure_logs
@@ -100,8 +101,14 @@ def command(  # noqa: PLR0913
     home = read_home().absolute()
     presentation = Presentation(as_json=as_json)
     node = node_for_up(home, presentation.say) if on_ceph else None
+    results = results_buckets(functions, os.environ, bucket=bucket)
     local = plan(
-        functions, ports, bucket=bucket, home=home, ceph=None if node is None else to_ceph(node)
+        functions,
+        ports,
+        bucket=bucket,
+        home=home,
+        results=results,
+        ceph=None if node is None else to_ceph(node),
     )
     run(
         local,
@@ -111,7 +118,14 @@ def command(  # noqa: PLR0913
         presentation=presentation,
         ceph=None
         if node is None or local.receiver_url is None
-        else CephBucket(home, node, bucket, local.receiver_url, persistent=not synchronous),
+        else CephBucket(
+            home,
+            node,
+            bucket,
+            local.receiver_url,
+            persistent=not synchronous,
+            results=results,
+        ),
     )
 
 

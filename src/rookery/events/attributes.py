@@ -42,13 +42,14 @@ def validate(attributes: Mapping[str, object]) -> tuple[dict[str, str], list[str
         if value is None:
             continue
         text = _canonical(value)
-        problem = f"must be a string, an integer or a boolean, not {kind(value)}"
-        if text is not None:
-            text = text.strip() if name == "datacontenttype" else text
-            problem = _problem(name, text)
-        if problem:
+        if text is None:
+            problem = f"must be a string, an integer or a boolean, not {kind(value)}"
             problems.append(f"{shown(name)} {problem}")
-        elif text is not None:
+            continue
+        text = text.strip() if name == "datacontenttype" else text
+        if problem := _problem(name, text):
+            problems.append(f"{shown(name)} {problem}")
+        else:
             values[name] = text
     problems.extend(f"{name} is missing" for name in REQUIRED if attributes.get(name) is None)
     if values.pop("specversion", None) != "1.0":

@@ -42,6 +42,7 @@ class CephBucket:
     Attributes:
         home: whose node it is in.
         persistent: Ceph queues events and repeats them; else an upload waits for its one attempt.
+        results: other buckets that functions keep their results in.
     """
 
     home: Path
@@ -49,6 +50,7 @@ class CephBucket:
     bucket: str
     receiver_url: str
     persistent: bool
+    results: tuple[str, ...] = ()
 
     @property
     def topic(self) -> str:
@@ -63,12 +65,13 @@ class CephBucket:
         return queue if queue is None or queue.is_empty or self._is_delivering() else None
 
     def notify(self, say: Say) -> None:
-        """Make the bucket, its topic and its notification, where they are not there already.
+        """Make the buckets, topic and notification, where they are not there already.
 
         Raises:
             RookeryError: Ceph refuses one of them.
         """
-        ensure_bucket(self.node, self.bucket)
+        for bucket in (self.bucket, *self.results):
+            ensure_bucket(self.node, bucket)
         connection = Connection(
             self.node.endpoint, self.node.region, self.node.access_key, self.node.secret_key
         )

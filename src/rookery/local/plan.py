@@ -59,17 +59,19 @@ class LocalPlan:
     processes: tuple[ProcessPlan, ...]
 
 
-def plan(
+def plan(  # noqa: PLR0913 - one keyword each reads best
     functions: Sequence[FunctionFolder],
     ports: Ports,
     *,
     bucket: str,
     home: Path,
+    results: Sequence[str] = (),
     ceph: S3Access | None = None,
 ) -> LocalPlan:
     """Lay out storage, broker, source and *functions* for this machine.
 
-    With *ceph*, which is up already, its bucket takes the place of the embedded one.
+    With *ceph*, which is up already, its bucket takes the place of the embedded one. *results*
+    are the buckets that functions keep their results in, beside *bucket* itself.
 
     The triggers are Knative Trigger documents (eventing.knative.dev/v1), one per entry of a
     function's `deploy.subscriptions`, named as `kn func` names them.
@@ -84,7 +86,7 @@ def plan(
     s3_env = access.env(bucket)
     home_env = {"ROOKERY_HOME": str(home)}
     storage, source = (
-        _embedded(access, ports.storage, bucket, broker_url)
+        _embedded(access, ports.storage, (bucket, *results), broker_url)
         if ports.receiver is None
         else ((), _receiver(ports.receiver, broker_url, home))
     )
@@ -120,16 +122,20 @@ def plan(
 
 
 def _embedded(
-    access: S3Access, port: int, bucket: str, broker_url: str
+    access: S3Access, port: int, buckets: Sequence[str], broker_url: str
 ) -> tuple[tuple[ProcessPlan, ...], ProcessPlan]:
     """Lay out the embedded S3, and what empties its queue into the broker."""
+    bucket = buckets[0]
     queue = f"{bucket}-events"
     storage = ProcessPlan(
         "storage",
-        _rookery("storage", "serve", f"--port={port}", f"--bucket={bucket}", f"--queue={queue}"),
+        _rookery(
+            "storage", "serve", f"--port={port}", f"--queue={queue}",
+            *(f"--bucket={each}" for each in buckets),
+        ),
         access.env(bucket),
         access.url,
-    )
+    )  # fmt: skip
     source = ProcessPlan(
         "source",
         _rookery(
@@ -157,6 +163,16 @@ def _receiver(port: int, broker_url: str, home: Path) -> ProcessPlan:
         },
         f"http://{HOST}:{port}/health/readiness",
     )
+
+
+def results_buckets(
+    functions: Sequence[FunctionFolder], environ: Mapping[str, str], *, bucket: str
+) -> tuple[str, ...]:
+    """Return the buckets other than *bucket* that *functions* are set to keep their results in."""
+    named = {
+        {**function.envs, **environ}.get("ROOKERY_RESULTS_BUCKET", "") for function in functions
+    }
+    return tuple(sorted(named - {"", bucket}))
 
 
 def triggers(functions: Sequence[FunctionFolder], urls: Mapping[str, str]) -> str:

@@ -1,18 +1,16 @@
 """boto3's clients for notifications, at AWS or at a radosgw."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlencode
 
-from rookery.errors import SettingsInvalid
+from rookery.aws_client import Access, create_client
 
 if TYPE_CHECKING:
-    from boto3.session import Session
     from botocore.config import Config
-    from pydantic import SecretStr
+    from botocore.loaders import Loader
 
     from rookery.notifications.operations import S3Client, SnsClient
 
@@ -22,18 +20,8 @@ _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """Where the store is and who we are there.
-
-    Attributes:
-        endpoint: the URL of S3 and SNS, or None for AWS.
-        access_key: without it, boto3's own credential chain.
-    """
-
-    endpoint: str | None
-    region: str
-    access_key: "SecretStr | str | None" = None
-    secret_key: "SecretStr | str | None" = field(default=None, repr=False)
+class Connection(Access):
+    """Where the store is and who we are there; S3 and SNS have one address."""
 
     @property
     def store(self) -> str:
@@ -47,42 +35,20 @@ def s3_client(connection: Connection) -> "S3Client":
     Raises:
         SettingsInvalid: no client can be made from these values.
     """
-    with _valid():
-        client: S3Client = _session().client(
-            "s3",
-            region_name=connection.region,
-            endpoint_url=connection.endpoint,
-            aws_access_key_id=_reveal(connection.access_key),
-            aws_secret_access_key=_reveal(connection.secret_key),
-            config=_config(),
-        )
-    return client
+    return cast("S3Client", create_client("s3", connection, _config(), loader=_loader()))
 
 
 def sns_client(connection: Connection) -> "SnsClient":
     """Make an SNS client, as `s3_client` does; Ceph has it at the same address."""
-    with _valid():
-        client: SnsClient = _session().client(
-            "sns",
-            region_name=connection.region,
-            endpoint_url=connection.endpoint,
-            aws_access_key_id=_reveal(connection.access_key),
-            aws_secret_access_key=_reveal(connection.secret_key),
-            config=_config(),
-        )
+    client = cast("SnsClient", create_client("sns", connection, _config(), loader=_loader()))
     client.meta.events.register("before-call.sns", _escape_blanks)
     return client
 
 
-def _session() -> "Session":
-    import boto3.session  # noqa: PLC0415
+def _loader() -> "Loader":
     import botocore.loaders  # noqa: PLC0415
-    import botocore.session  # noqa: PLC0415
 
-    loader = botocore.loaders.Loader(extra_search_paths=[str(_MODELS)])
-    core = botocore.session.Session()
-    core.register_component("data_loader", loader)
-    return boto3.session.Session(botocore_session=core)
+    return botocore.loaders.Loader(extra_search_paths=[str(_MODELS)])
 
 
 def _config() -> "Config":
@@ -100,24 +66,8 @@ def _config() -> "Config":
     )
 
 
-@contextmanager
-def _valid() -> Iterator[None]:
-    from botocore.exceptions import PartialCredentialsError  # noqa: PLC0415
-
-    try:
-        yield
-    except (ValueError, PartialCredentialsError) as exc:
-        raise SettingsInvalid(
-            [f"S3_ENDPOINT_URL, S3_AWS_REGION, S3_ACCESS_KEY, S3_SECRET_KEY: {exc}"]
-        ) from exc
-
-
 def _escape_blanks(params: dict[str, object], **_: object) -> None:
     """Write a blank as %20: Ceph 16 does not read the + that botocore writes for it."""
     body = params["body"]
     if isinstance(body, Mapping):
         params["body"] = urlencode(body, quote_via=quote, safe="")
-
-
-def _reveal(secret: "SecretStr | str | None") -> str | None:
-    return secret if secret is None or isinstance(secret, str) else secret.get_secret_value()

@@ -28,10 +28,6 @@ _LINGER_BYTES: Final = 256 * 1024
 class _Task(WSGITask):  # type: ignore[misc]
     """A request whose answer, during a drain, tells the client to open another connection."""
 
-    def __init__(self, channel: "Channel", request: Parser) -> None:
-        super().__init__(channel, request)
-        self.environ = request.environ
-
     def build_response_header(self) -> bytes:
         if self.channel.server.draining:
             self.set_close_on_finish()

@@ -13,6 +13,9 @@ T = TypeVar("T")
 BYTES_PER_SECOND: Final = 4096
 """Whoever sends or takes at least so many is never too slow: less than any modem's."""
 
+GRACE_SECONDS: Final = 0.5
+"""So long nobody has to give way."""
+
 HEADER_BYTES: Final = 64 * 1024
 """The longest request line and headers: a CloudEvent may need 64 KiB (CloudEvents 1.0, 7)."""
 
@@ -81,9 +84,10 @@ def dispensable(waiting: Iterable[tuple[T, Waiting]], number: int) -> list[T]:
     """Return the *number* connections to close first when there is no room for new ones.
 
     Those of the client that has most of them come first, so that one client cannot push out the
-    others; then what has its answer, then what is furthest behind.
+    others; then what has its answer, then what is furthest behind. Whoever has just connected, or
+    keeps pace, stays.
     """
-    every = tuple(waiting)
+    every = tuple(pair for pair in waiting if pair[1].behind >= GRACE_SECONDS)
     held = Counter(one.client for _, one in every)
     every = tuple(
         sorted(

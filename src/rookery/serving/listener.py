@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
 from rookery.serving.channel import Channel
 from rookery.serving.limits import HEADER_BYTES, Limits, dispensable
-from rookery.serving.prompt import Prompt, PromptDispatcher, resuming
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -48,7 +48,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         max_body_bytes: int,
         limits: Limits,
         on_refused: Callable[[str, int], None],
-        prompt: Prompt,
     ) -> None:
         """Listen on *bound*; the arguments are those of `server.serve`."""
         self.draining = False
@@ -57,13 +56,13 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self._most = _room_for(limits.connections)
         self._closed_until = 0.0
         self._next_sweep = 0.0
-        self._dispatcher = PromptDispatcher(app, prompt, wake=self.pull_trigger)
-        self._dispatcher.set_thread_count(threads)
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.set_thread_count(threads)
         super().__init__(
-            resuming(app),
+            app,
             map={},
             _sock=bound,
-            dispatcher=self._dispatcher,
+            dispatcher=dispatcher,
             adj=Adjustments(
                 threads=threads,
                 max_request_body_size=max_body_bytes + 1,
@@ -77,15 +76,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
             sockinfo=(bound.family, bound.type, bound.proto, bound.getsockname()),
         )
-
-    def conclude(self) -> None:
-        """Answer prompt requests that are ready; call it after every turn of the loop."""
-        self._dispatcher.conclude()
-
-    def pull_trigger(self) -> None:
-        """Wake the thread that reads."""
-        if not self._dispatcher.awake:
-            super().pull_trigger()
 
     def sweep(self) -> None:
         """Refuse or close connections that hang; call it often, in the thread that reads."""
@@ -109,15 +99,19 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 return
             try:
                 accepted = self.accept()
-                if accepted is None:
-                    return
-                connection, address = accepted
-                self.set_socket_options(connection)
-            except OSError as exc:  # no more files; or the client has gone already
+            except OSError as exc:  # no more files
                 _log.debug("a connection could not be accepted: %s", exc)
                 if not self._make_room():
                     self._closed_until = monotonic() + _PAUSE_SECONDS
                 return
+            if accepted is None:
+                return
+            connection, address = accepted
+            try:
+                self.set_socket_options(connection)
+            except OSError:  # the client has gone already
+                connection.close()
+                continue
             if len(self.active_channels) >= self._most:
                 self._make_room()
             self.channel_class(self, connection, address, self.adj, map=self._map)

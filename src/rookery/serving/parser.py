@@ -26,7 +26,6 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     error: Error | None
     body_rcv: "_Body"
-    environ: dict[str, object] | None = None  # where it has been made already
 
     def refuse(self, error: RookeryError) -> None:
         """Be complete, and be answered with *error*."""

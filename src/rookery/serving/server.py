@@ -21,7 +21,6 @@ from waitress import wasyncore
 from rookery.errors import PortTaken
 from rookery.serving.limits import Limits
 from rookery.serving.listener import Listener
-from rookery.serving.prompt import Prompt, never
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -49,7 +48,6 @@ class Server:
         drain_seconds: float,
         on_refused: Callable[[str, int], None] = _ignore,
         limits: Limits | None = None,
-        prompt: Prompt = never,
     ) -> None:
         """Bind *host*:*port*; the arguments are those of `serve`."""
         self._drain_seconds = drain_seconds
@@ -66,7 +64,6 @@ class Server:
             max_body_bytes=max_body_bytes,
             limits=limits or Limits(),
             on_refused=on_refused,
-            prompt=prompt,
         )
         # waitress warns whenever a request waits for a thread; the gate in front of the model
         # is what bounds and reports waiting.
@@ -107,7 +104,6 @@ class Server:
     def _turn(self, timeout: float) -> None:
         self._server.sweep()
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)  # noqa: SLF001
-        self._server.conclude()
 
     def _busy(self) -> int:
         return sum(channel.busy for channel in list(self._server.active_channels.values()))
@@ -125,7 +121,6 @@ def serve(  # noqa: PLR0913
     on_drain: Callable[[], None] = _ignore,
     on_refused: Callable[[str, int], None] = _ignore,
     limits: Limits | None = None,
-    prompt: Prompt = never,
 ) -> None:
     """Serve *app* until SIGTERM or SIGINT, then finish what is in flight and return.
 
@@ -143,7 +138,6 @@ def serve(  # noqa: PLR0913
         on_drain: called once when the signal arrives, before requests are finished.
         on_refused: called with error code and status for what never reached *app*.
         limits: what clients may take; the defaults without it.
-        prompt: says which requests *app* begins without waiting; see `prompt`.
 
     Raises:
         PortTaken: the address is in use or may not be bound.
@@ -157,7 +151,6 @@ def serve(  # noqa: PLR0913
         drain_seconds=drain_seconds,
         on_refused=on_refused,
         limits=limits,
-        prompt=prompt,
     )
     with stopped_by_signals(server.stop):
         on_listening(server.url)

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 # XML 1.0 knows no control characters but tab and line breaks, not even escaped. Where Ceph 16
 # (escaped) and moto (as they are) repeat a key as start-after or token, which we never read, they
 # write them all the same, and the page would be unreadable. Keys themselves come URL-encoded.
-_ILLEGAL: Final = re.compile(
-    rb"&#x(?:0?[0-8bcefBCEF]|1[0-9a-fA-F]);|[\x00-\x08\x0b\x0c\x0e-\x1f]"
-)
+_ILLEGAL: Final = re.compile(rb"&#x(?:0?[0-8bcefBCEF]|1[0-9a-fA-F]);|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _REPLACEMENT: Final = b"?"  # not nothing: botocore trips over an element that is empty
 _RESULT: Final = b"<ListBucketResult"
 _CALLED: Final = 500

@@ -12,3 +12,9 @@ def test_a_wall_clock_that_is_set_back_changes_nothing():
     clock = Clock(wall=lambda: wall[0], monotonic=lambda: monotonic[0])
     wall[0], monotonic[0] = 0.0, 11.0
     assert clock.now() == 1001.0
+
+
+def test_the_wall_clock_is_told_as_it_is():
+    wall = iter([1000.0, 500.0])
+    clock = Clock(wall=lambda: next(wall), monotonic=lambda: 1.0)
+    assert clock.wall() == 500.0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rookery.events.broker import dispatch, reading
+from rookery.events.broker import reading, settling, worker
 from rookery.events.broker.backoff import Backoff
 from rookery.events.broker.changes import Append
 from rookery.events.broker.entry import entry
@@ -355,7 +355,7 @@ def test_liveness_says_that_every_thread_works(serve, subscribe, trigger, made):
 def test_a_delivery_is_not_repeated_because_it_could_not_be_written_down(
     serve, subscribe, trigger, made, monkeypatch
 ):
-    monkeypatch.setattr(dispatch, "_JOURNAL_PAUSE", 0.01)
+    monkeypatch.setattr(settling, "_PAUSE", 0.01)
     subscriber = subscribe()
     broker = serve(trigger(subscriber.url))
     connection = broker.broker.journal._writer._connection
@@ -374,7 +374,7 @@ def test_a_delivery_is_not_repeated_because_it_could_not_be_written_down(
 def test_delivery_goes_on_after_the_journal_could_not_be_read(
     serve, subscribe, trigger, made, monkeypatch
 ):
-    monkeypatch.setattr(dispatch, "_JOURNAL_PAUSE", 0.01)
+    monkeypatch.setattr(worker, "_JOURNAL_PAUSE", 0.01)
     subscriber = subscribe()
     broker = serve(trigger(subscriber.url))
     event_at, errors = reading.event_at, [sqlite3.OperationalError("disk I/O error")] * 3

@@ -1,6 +1,7 @@
 import sqlite3
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -265,3 +266,17 @@ def test_a_journal_of_format_1_is_taken_over_with_all_it_holds(path, append):
             assert [str(each.name) for each in found] == ["t/1"]
             assert journal.ask(reading.counts) == {("t", DEAD): 1, ("t", PENDING): 1}
             assert journal.head == 2
+
+
+def test_a_disk_with_hardly_any_room_is_told_and_tried_again(path, journal):
+    journal.try_out()
+    Path(f"{path}.room").symlink_to("/dev/full")
+    with pytest.raises(JournalUnavailable, match="hardly any room left: No space left on device"):
+        journal.try_out()
+    journal.try_out()
+
+
+def test_changes_made_together_count_together(journal, append):
+    append(journal, "a", "b")
+    assert journal.make(Settle("t", 1), Settle("t", 2), Probe()) == 1
+    assert offsets(journal) == []

@@ -53,6 +53,18 @@ def test_old_events_go_and_pending_ones_stay(journal, fill):
     assert left(journal) == ["0"]
 
 
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_makes_nothing_old(tmp_path, made, step):
+    wall = [1_000_000.0]
+    clock = Clock(wall=lambda: wall[0], monotonic=lambda: 0.0)
+    with open_journal(tmp_path / "journal.db", [], clock) as journal:
+        journal.make(Append((entry(made("before"), []),)))
+        wall[0] += step
+        journal.make(Append((entry(made("after"), []),)))
+        assert prune(journal, Retention(seconds=1800), []) == 0
+        assert left(journal) == ["before", "after"]
+
+
 def test_events_of_a_trigger_that_is_not_configured_stay(journal, fill):
     fill(5)
     assert prune(journal, Retention(seconds=-1), []) == 4

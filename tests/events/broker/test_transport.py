@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from rookery.credentials import Outgoing
 from rookery.events.broker.outcome import Answer, NoAnswer
 from rookery.events.broker.transport import Transport
 
@@ -64,7 +65,28 @@ def test_reads_an_answer_in_chunks(transport, server):
     [
         ([b""], "closed without an answer"),
         ([b"nonsense\r\n\r\n"], "not HTTP: Expected HTTP"),
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"], "closed in the middle of the answer, after 2 bytes"),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"],
+            "closed in the middle of the answer, after 2 bytes",
+        ),
+        ([b"HTTP/1.1 200 OK\r\nContent-Le"], "closed in the middle of the answer, in its headers"),
+        (
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"],
+            "closed in the middle of the answer, after 2 bytes",
+        ),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"],
+            "not HTTP: Duplicate Content-Length",
+        ),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"],
+            "not HTTP: Transfer-Encoding can't be present with Content-Length",
+        ),
+        ([b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000], "headers are longer than 65,536 bytes"),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz"],
+            "is encoded with 'gzip'",
+        ),
         ([b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1001], "longer than 1,000 bytes"),
     ],
 )
@@ -103,3 +125,153 @@ def test_a_redirect_is_an_answer_and_is_not_followed(transport, server):
     answer = transport.post(url, {}, b"", 5)
     assert isinstance(answer, Answer)
     assert answer.status == 302
+
+
+@pytest.fixture
+def talk():
+    """Answer the n-th request of each connection with its n-th answer: talk([b"...", ...], ...).
+
+    A connection whose answers have been said is closed at the next request. Returns the URL and
+    the requests, a list for each connection.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections = []
+
+    def start(*scripts):
+        def serve():
+            for script in scripts:
+                connection, _ = listener.accept()
+                connections.append([])
+                with connection, suppress(OSError):
+                    for answer in (*script, b""):
+                        connections[-1].append(request(connection))
+                        connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/", connections
+
+    yield start
+    listener.close()
+
+
+def request(connection):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536) or b"\r\n\r\n"
+    return data
+
+
+NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+def statuses(transport, url, count):
+    return [transport.post(url, {"ce-id": str(n)}, b"", 5).status for n in range(count)]
+
+
+def test_a_connection_is_used_again(transport, talk):
+    url, connections = talk([NOTHING] * 3)
+    assert statuses(transport, url, 3) == [204] * 3
+    assert [len(each) for each in connections] == [3]
+
+
+def test_says_what_it_is_told_and_nothing_else(transport, talk):
+    url, connections = talk([NOTHING])
+    transport.post(f"{url}a b?c=%20d", {"ce-id": "1", "Content-Type": "text/x"}, b"", 5)
+    host = url.removeprefix("http://").removesuffix("/")
+    assert connections[0][0].decode().split("\r\n") == [
+        "POST /a%20b?c=%20d HTTP/1.1",
+        f"Host: {host}",
+        "User-Agent: rookery",
+        "Accept-Encoding: identity",
+        "ce-id: 1",
+        "Content-Type: text/x",
+        "Content-Length: 0",
+        "",
+        "",
+    ]
+
+
+def test_a_connection_that_was_closed_while_idle_costs_nothing(transport, talk):
+    url, connections = talk([NOTHING], [NOTHING])
+    assert statuses(transport, url, 2) == [204] * 2
+    assert [len(each) for each in connections] == [2, 1]
+
+
+def test_a_fresh_connection_that_is_closed_is_not_tried_twice(transport, talk):
+    url, connections = talk([], [NOTHING])
+    assert isinstance(transport.post(url, {}, b"", 5), NoAnswer)
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 204 No Content\r\n\r\n",
+        NOTHING + NOTHING,  # an answer to no request
+        NOTHING + b"x",
+    ],
+)
+def test_a_connection_that_is_not_fit_for_it_is_not_used_again(transport, talk, answer):
+    url, connections = talk([answer], [NOTHING])
+    assert statuses(transport, url, 2) == [204] * 2
+    assert len(connections) == 2
+
+
+def test_an_interim_answer_is_passed_over(transport, talk):
+    url, _ = talk([b"HTTP/1.1 100 Continue\r\na: b\r\n\r\n" + NOTHING])
+    answer = transport.post(url, {}, b"", 5)
+    assert (answer.status, answer.headers) == (204, {})
+
+
+def test_a_header_that_comes_twice_is_joined(transport, talk):
+    url, _ = talk([b"HTTP/1.1 204 No Content\r\nA: 1\r\na: 2\r\n\r\n"])
+    assert transport.post(url, {}, b"", 5).headers == {"a": "1, 2"}
+
+
+def test_a_change_of_protocols_is_an_answer_and_the_end_of_the_connection(transport, talk):
+    upgrade = b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    url, connections = talk([upgrade], [NOTHING])
+    assert statuses(transport, url, 2) == [101, 204]
+    assert len(connections) == 2
+
+
+def test_a_body_without_a_length_ends_with_the_connection(transport, server):
+    url = server([b"HTTP/1.1 200 OK\r\n\r\nab", b"cd"], pause=0.01)
+    assert transport.post(url, {}, b"", 5).body == b"abcd"
+
+
+def test_a_refusal_before_the_body_has_been_sent_is_read(transport):
+    """The peer answers and closes while we still send: what it said counts."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+            connection.close()
+
+        threading.Thread(target=refuse, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert transport.post(url, {}, bytes(5_000_000), 10).status == 413
+
+
+def test_no_such_host_is_no_answer(transport):
+    answer = transport.post("http://no-such-host.invalid/", {}, b"", 5)
+    assert isinstance(answer, NoAnswer)
+    assert not answer.final
+
+
+def test_the_token_goes_with_every_request(talk):
+    tokens = iter(["one", "two"])
+    outgoing = Outgoing(tokens=lambda: (next(tokens),))
+    transport = Transport(max_answer_bytes=1000, connections_per_host=2, outgoing=outgoing)
+    url, connections = talk([NOTHING] * 2)
+    assert statuses(transport, url, 2) == [204] * 2
+    sent = [each.decode() for each in connections[0]]
+    assert "Authorization: Bearer one\r\n" in sent[0]
+    assert "Authorization: Bearer two\r\n" in sent[1]
+    transport.close()

@@ -22,6 +22,19 @@ def test_a_shell_gets_the_values_as_they_are(secret):
     assert {name: found.get(name) for name in expected} == expected
 
 
+def test_what_another_store_needs_is_forgotten():
+    program = shell_exports(node("secret"), bucket="images") + "\nenv"
+    theirs = {"AWS_SESSION_TOKEN": "theirs", "S3_ACCESS_KEY_FILE": "theirs"}
+    said = subprocess.run(
+        ("sh", "-eu", "-c", program),
+        env={"PATH": "/usr/bin:/bin", **theirs},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert "theirs" not in said
+
+
 def test_rookery_and_aws_get_the_same_keys_and_address():
     given = variables(node("secret"), bucket="images")
     assert given["S3_ENDPOINT_URL"] == given["AWS_ENDPOINT_URL"] == "http://127.0.0.1:7480"

@@ -1,13 +1,13 @@
 """The broker's HTTP application: a bare WSGI callable, as every framework costs events a second."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from rookery.errors import RookeryError
 from rookery.events.broker.exchange import Response, answer, answer_json, empty, refusal, refuse
-from rookery.events.broker.ingress import Ingress, Receipt
+from rookery.events.broker.ingress import Ingress
 from rookery.events.broker.inspection import Inspection
 from rookery.events.broker.metrics import Metrics
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Handler = Callable[["WSGIEnvironment"], Response]
-
-
-_FEW_DIGITS: Final = 5  # of a Content-Length: less than 100,000 bytes
 
 
 class App:
@@ -57,21 +54,10 @@ class App:
             response = self._route(environ)
         except RookeryError as exc:
             response = refusal(exc)
-        if isinstance(response, Receipt):
-            return _Receipt(response, start_response)
         start_response(response.status, list(response.headers))
         return response.body
 
-    def is_prompt(self, environ: "WSGIEnvironment") -> bool:
-        """Whether calling this with *environ* neither waits nor takes long: few, small events."""
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        return (
-            method == "POST"
-            and (method, path) not in self._handlers
-            and len(environ.get("CONTENT_LENGTH", "")) <= _FEW_DIGITS
-        )
-
-    def _route(self, environ: "WSGIEnvironment") -> Response | Receipt:
+    def _route(self, environ: "WSGIEnvironment") -> Response:
         method: str = environ["REQUEST_METHOD"]
         path: str = environ.get("PATH_INFO", "")
         if (handler := self._handlers.get((method, path))) is not None:
@@ -92,23 +78,6 @@ class App:
             return refuse("404 Not Found", "NotFound", f"there is {known}; events are POSTed")
         message = f"{method} does nothing here; events are POSTed"
         return refuse("405 Method Not Allowed", "MethodNotAllowed", message, Allow="POST")
-
-
-class _Receipt:
-    """The answer to events that are still on their way to the disk."""
-
-    def __init__(self, receipt: Receipt, start_response: "StartResponse") -> None:
-        self.when_ready = receipt.when_ready
-        self._receipt = receipt
-        self._start_response = start_response
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            response = self._receipt.response()
-        except RookeryError as exc:
-            response = refusal(exc)
-        self._start_response(response.status, list(response.headers))
-        return iter(response.body)
 
 
 def _health(problem: str | None) -> Response:

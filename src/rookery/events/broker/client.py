@@ -23,6 +23,8 @@ _TOO_MANY: Final = 429
 _BAD_REQUEST: Final = 400
 # So many names of dead letters fit into a request line.
 _IDS: Final = 50
+# Threads of one command that ask at the same time; one more would only cost its connection.
+_FOLLOWERS: Final = 4
 
 Position = int | Literal["now"]
 
@@ -33,6 +35,12 @@ class Address:
 
     url: str
     outgoing: Outgoing = field(default_factory=Outgoing)
+    pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make room for a connection of each thread that follows; none is opened yet."""
+        pool = urllib3.PoolManager(maxsize=_FOLLOWERS, ssl_context=self.outgoing.tls)
+        object.__setattr__(self, "pool", pool)
 
 
 Place = str | Address
@@ -241,8 +249,8 @@ def _ask(  # noqa: PLR0913
     stream: bool = False,
 ) -> urllib3.BaseHTTPResponse:
     place = _at(broker)
-    url, tls = f"{place.url}{path}", place.outgoing.tls
-    request = urllib3.request if tls is None else urllib3.PoolManager(ssl_context=tls).request
+    url = f"{place.url}{path}"
+    request = urllib3.request if isinstance(broker, str) else place.pool.request
     try:
         response = request(
             method,

@@ -13,7 +13,7 @@ from rookery.errors import JournalUnavailable
 from rookery.events.broker import reading
 from rookery.events.broker.app import App
 from rookery.events.broker.clock import Clock
-from rookery.events.broker.dispatch import Dispatcher, Tools
+from rookery.events.broker.dispatch import Dispatcher
 from rookery.events.broker.ingress import Ingress, Read
 from rookery.events.broker.inspection import Inspection
 from rookery.events.broker.journal import Journal, open_journal
@@ -21,6 +21,7 @@ from rookery.events.broker.metrics import Metrics
 from rookery.events.broker.retention import Retention, keep_pruning
 from rookery.events.broker.transport import Transport
 from rookery.events.broker.trigger import Trigger
+from rookery.events.broker.worker import Tools
 from rookery.events.wire import from_http
 
 if TYPE_CHECKING:
@@ -49,20 +50,18 @@ class Broker:
 
     Attributes:
         app: the WSGI application; serve it with at least `Limits.waiting` + 2 threads.
-        is_prompt: whether calling it with an environment neither waits nor takes long.
         journal: what it has taken in.
     """
 
     def __init__(
         self,
-        app: App,
+        app: "WSGIApplication",
         parts: Tools,
         dispatcher: Dispatcher,
         draining: threading.Event,
     ) -> None:
         """See `open_broker`."""
-        self.app: WSGIApplication = app
-        self.is_prompt = app.is_prompt
+        self.app = app
         self.journal = parts.journal
         self._metrics = parts.metrics
         self._dispatcher = dispatcher

@@ -23,6 +23,7 @@ from rookery.events.broker.reading import Item
 logger = logging.getLogger(__name__)
 
 _LARGEST_GROUP: Final = 256
+_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,11 @@ class Done:
 class Settler:
     """One thread for the deliveries of all triggers."""
 
-    def __init__(
-        self, journal: Journal, metrics: Metrics, stopping: threading.Event, pause: float
-    ) -> None:
-        """Start the thread; after a failed commit it tries again every *pause* seconds."""
+    def __init__(self, journal: Journal, metrics: Metrics, stopping: threading.Event) -> None:
+        """Start the thread; once *stopping*, a commit that fails is not tried again."""
         self._journal = journal
         self._metrics = metrics
         self._stopping = stopping
-        self._pause = pause
         self._queue: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="broker-settler", daemon=True)
         self._thread.start()
@@ -94,7 +92,7 @@ class Settler:
                 self._journal.make(*changes)
             except JournalUnavailable:
                 # Undone, they would be delivered once more: worth some patience.
-                if self._stopping.wait(self._pause):
+                if self._stopping.wait(_PAUSE):
                     return False
             else:
                 return True

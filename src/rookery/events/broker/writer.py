@@ -8,7 +8,6 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,7 @@ _LARGEST_GROUP: Final = 256
 class Ticket:
     """Changes on their way to the disk, all or none."""
 
-    __slots__ = ("_calls", "_done", "changes", "count", "error", "finished")
+    __slots__ = ("_done", "changes", "count", "error")
 
     def __init__(self, changes: Sequence[Change]) -> None:
         """Start unfinished."""
@@ -39,28 +38,10 @@ class Ticket:
         # A bare lock: an Event costs several times as much, and this is once per event.
         self._done = threading.Lock()
         self._done.acquire()
-        self._calls: deque[Callable[[], None]] = deque()
-        self.finished = False
 
     def finish(self) -> None:
         """Let the waiting thread go on. Once only."""
-        self.finished = True
         self._done.release()
-        self._call()
-
-    def when_finished(self, call: Callable[[], None]) -> None:
-        """Call *call* once: in the writing thread, so it must be quick; or now, if it is over."""
-        self._calls.append(call)
-        if self.finished:
-            self._call()
-
-    def _call(self) -> None:
-        while True:
-            try:
-                call = self._calls.popleft()  # both threads may be here: each call goes to one
-            except IndexError:
-                return
-            call()
 
     def result(self) -> int:
         """Wait for the commit; return how many rows the changes touched.

@@ -2,8 +2,12 @@
 
 import shlex
 from collections.abc import Mapping
+from typing import Final
 
 from rookery.storage.ceph.state import CephNode
+
+# A token or a file that belongs to another store would go with, or before, these keys.
+_STRONGER: Final = ("AWS_SESSION_TOKEN", "S3_ACCESS_KEY_FILE", "S3_SECRET_KEY_FILE", "S3_CA_FILE")
 
 
 def variables(node: CephNode, *, bucket: str) -> Mapping[str, str]:
@@ -28,6 +32,7 @@ def variables(node: CephNode, *, bucket: str) -> Mapping[str, str]:
 
 
 def shell_exports(node: CephNode, *, bucket: str) -> str:
-    """Write `variables` as export commands. Holds secrets."""
+    """Write `variables` as export commands, and unset what would win over them. Holds secrets."""
     exported = variables(node, bucket=bucket).items()
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in exported)
+    lines = (f"export {name}={shlex.quote(value)}" for name, value in exported)
+    return "\n".join([f"unset {' '.join(_STRONGER)}", *lines])
