@@ -259,7 +259,7 @@ def test_a_refused_event_is_in_the_status(reconcile, bucket, sink):
         (("--bucket=no-such-bucket",), {}, 65, r"no-such-bucket"),
         (("--older-than=0s",), {"ROOKERY_RESULTS_BUCKET": "nowhere"}, 65, r"nowhere"),
         (("--patience=0s",), {"S3_ENDPOINT_URL": "down"}, 69, r"127\.0\.0\.1"),
-        (("--patience=0s",), {"S3_SECRET_KEY": "wrong"}, 69, r"refuses our credentials"),
+        (("--patience=0s",), {"S3_SECRET_KEY": "wrong"}, 69, r"refuses our request"),
     ],
 )
 def test_what_is_wrong_is_said(  # noqa: PLR0913, PLR0917

@@ -53,7 +53,7 @@ def test_the_target_assembles_and_does_nothing_else(folder):
 
 @every_function
 def test_its_probes_are_paths_that_it_answers(folder):
-    from rookery.serving.health import LIVENESS, READINESS
+    from rookery.serving.health_paths import LIVENESS, READINESS
 
     probes = read(folder)["deploy"]["healthEndpoints"]
     assert probes["liveness"] in LIVENESS

@@ -24,6 +24,17 @@ def test_a_queue_that_stands_still_has_stalled(watch):
     assert seen(watch, *looks) == [False, False, True]
 
 
+def test_a_stall_that_lasts_is_told_less_and_less_often(watch):
+    looks = [(now, waiting(5)) for now in range(0, 120, 5)]
+    stalled = [now for now, told in zip(range(0, 120, 5), seen(watch, *looks), strict=True) if told]
+    assert stalled == [15, 45, 105]
+
+
+def test_after_it_has_moved_patience_is_short_again(watch):
+    seen(watch, (0, waiting(5)), (15, waiting(5)))
+    assert seen(watch, (20, waiting(6)), (35, waiting(6))) == [False, True]
+
+
 def test_a_queue_that_moves_has_not(watch):
     looks = [(now, waiting(now)) for now in range(0, 100, 10)]
     assert not any(seen(watch, *looks))

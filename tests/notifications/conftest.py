@@ -19,10 +19,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from rookery.errors import CephMissing
 from rookery.notifications.connection import Connection
-from rookery.storage.ceph.node import Told, Wanted, bring_up, take_down
-from rookery.storage.ceph.state import CephNode
+from rookery.storage.ceph.node import Told
 
 # A persistent topic that is new waits for Ceph to look for new queues: every 30 s.
 PATIENCE_SECONDS = 60
@@ -32,22 +30,8 @@ _SILENT = Told(lambda *_: None, lambda _: None)
 
 
 @pytest.fixture(scope="session")
-def ceph_node(tmp_path_factory) -> Iterator[CephNode]:
-    """A real Ceph with an empty memory, for every test of this folder."""
-    home = tmp_path_factory.mktemp("ceph")
-    try:
-        yield bring_up(home, Wanted(port=0, store="memstore"), _SILENT).node
-    except CephMissing as exc:
-        pytest.skip(str(exc))
-    finally:
-        take_down(home, delete=True, told=_SILENT)
-
-
-@pytest.fixture(scope="session")
-def radosgw(ceph_node) -> Connection:
-    return Connection(
-        ceph_node.endpoint, ceph_node.region, ceph_node.access_key, ceph_node.secret_key
-    )
+def radosgw(ceph) -> Connection:
+    return Connection(ceph.endpoint, ceph.region, ceph.access_key, ceph.secret_key)
 
 
 @pytest.fixture(scope="session")

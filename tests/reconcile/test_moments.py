@@ -20,7 +20,7 @@ def test_a_span_is_a_number_and_a_unit(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "m", "-5m", "5 minutes", "5M", "1e3s", "٣s", "9" * 400, "inf"]
+    "text", ["", "m", "-5m", "5 minutes", "5M", "1e3s", "٣s", "9" * 400, "inf", "800000d"]
 )
 def test_anything_else_is_no_span(text):
     with pytest.raises(RequestInvalid, match="span"):
@@ -34,6 +34,7 @@ def test_anything_else_is_no_span(text):
         ("2026-01-31T11:00:00Z", NOW - timedelta(hours=1)),
         ("2026-01-31T11:00:00", NOW - timedelta(hours=1)),
         ("2026-01-31", NOW - timedelta(hours=12)),
+        ("20260131", NOW - timedelta(hours=12)),
         ("2026-01-31T12:00:00+02:00", NOW - timedelta(hours=2)),
     ],
 )  # fmt: skip
@@ -41,7 +42,9 @@ def test_a_moment_is_a_time_or_a_span_ago(text, moment):
     assert parse_moment(text, now=NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "31.01.2026", "2026-13-01", "999999w"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "31.01.2026", "2026-13-01", "999999w", "2026", "90"]
+)
 def test_anything_else_is_no_moment(text):
     with pytest.raises(RequestInvalid, match="2h"):
         parse_moment(text, now=NOW)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from rookery.errors import BackendFailed, ModelInvalid
-from rookery.serving.health import LIVENESS, READINESS
+from rookery.serving.health_paths import LIVENESS, READINESS
 
 PENGUIN = [["king penguin, Aptenodytes patagonica"]]
 MAX_BODY_BYTES = 1_000_000

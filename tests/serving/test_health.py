@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from rookery.errors import ModelNotFound
-from rookery.serving.health import LIVENESS, READINESS
+from rookery.serving.health_paths import LIVENESS, READINESS
 from rookery.status import BODY_LIMIT
 
 

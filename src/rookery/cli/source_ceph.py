@@ -71,7 +71,7 @@ def ceph(
     url = sink or (str(settings.sink) if settings.sink else None)
     if url is None:
         raise SettingsInvalid(["K_SINK is not set: give --sink URL"])
-    check_sink_url(url)
+    check_sink_url(url, "--sink" if sink else "K_SINK")
     target = Target(
         url=url,
         concurrency=concurrency,

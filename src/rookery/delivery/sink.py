@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _EXCERPT_BYTES: Final = 1024
+# Read before it is cut, so that no secret is cut in two and half of it shown.
+_READ_BYTES: Final = 8 * _EXCERPT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,10 @@ class HttpSink:
             retries=False,
             preload_content=False,
         )
+        excerpt = self._outgoing.hide(_excerpt(response), self._url)[:_EXCERPT_BYTES]
         return _Answer(
             response.status,
-            self._outgoing.hide(_excerpt(response), self._url).decode(errors="replace"),
+            excerpt.decode(errors="replace"),
             parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
         )
 
@@ -188,8 +191,8 @@ def connect_sink(  # noqa: PLR0913
     )
 
 
-def check_sink_url(url: str) -> None:
-    """Refuse what is no address of a sink.
+def check_sink_url(url: str, setting: str = "K_SINK") -> None:
+    """Refuse what is no address of a sink; *setting* is what named it.
 
     Raises:
         SettingsInvalid: it is no http or https URL, or holds a password.
@@ -201,12 +204,16 @@ def check_sink_url(url: str) -> None:
         parts = parse_url(url)
     except LocationParseError as exc:
         # Not shown: what cannot be parsed may hold a password all the same.
-        raise SettingsInvalid(["K_SINK must be an http or https URL; it cannot be parsed"]) from exc
+        raise SettingsInvalid(
+            [f"{setting} must be an http or https URL; it cannot be parsed"]
+        ) from exc
     if parts.auth is not None:
         # Errors name the URL: a password in it would be in logs and answers.
-        raise SettingsInvalid(["K_SINK: a user or password in the URL is not used; leave it out"])
+        raise SettingsInvalid(
+            [f"{setting}: a user or password in the URL is not used; leave it out"]
+        )
     if parts.scheme not in {"http", "https"} or not parts.host:
-        raise SettingsInvalid([f"K_SINK must be an http or https URL, not {shown(url)!r}"])
+        raise SettingsInvalid([f"{setting} must be an http or https URL, not {shown(url)!r}"])
 
 
 def _excerpt(response: "BaseHTTPResponse") -> bytes:
@@ -214,16 +221,16 @@ def _excerpt(response: "BaseHTTPResponse") -> bytes:
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     try:
-        data = response.read(_EXCERPT_BYTES + 1, decode_content=False)
+        data = response.read(_READ_BYTES + 1, decode_content=False)
     except HTTPError:
         # The status line is the acknowledgement; a body that breaks off changes nothing.
         response.close()
         return b""
-    if len(data) > _EXCERPT_BYTES:
+    if len(data) > _READ_BYTES:
         response.close()
     else:
         response.release_conn()
-    return data[:_EXCERPT_BYTES]
+    return data
 
 
 def _shorten(error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rookery.local.present import stage_line
+from rookery.local.supervisor import answers
 from rookery.notifications.connection import Connection
 from rookery.notifications.ensure import ensure
 from rookery.storage.ceph.bucket import ensure_bucket
@@ -18,7 +19,8 @@ _POLL_SECONDS: Final = 0.5
 # radosgw looks for new topics every 30 s, and no setting changes that.
 _DELIVERY_SECONDS: Final = 40
 # With a receiver that is up, an event waits for milliseconds.
-_STALL_SECONDS: Final = 15
+_STALL_SECONDS: Final = 15.0
+_LONGEST_PATIENCE_SECONDS: Final = 600.0
 
 Say = Callable[[str], None]
 
@@ -63,6 +65,11 @@ class CephBucket:
         queue = read_queue(self.node.folder, self.topic) if self.persistent else None
         # To ask who holds it takes longer, and rarely matters.
         return queue if queue is None or queue.is_empty or self._is_delivering() else None
+
+    @property
+    def undelivered(self) -> Queue | None:
+        """The same, while the receiver would take it: what it refuses is no fault of radosgw."""
+        return self.queue if answers(f"{self.receiver_url}health/readiness") else None
 
     def notify(self, say: Say) -> None:
         """Make the buckets, topic and notification, where they are not there already.
@@ -116,18 +123,22 @@ class CephBucket:
 
 @dataclass(slots=True)
 class StallWatch:
-    """Notices a queue of which radosgw delivers nothing."""
+    """Notices a queue of which radosgw delivers nothing, less and less often while it lasts."""
 
     _front: tuple[int, int] | None = None
     _since: float = 0.0
+    _patience: float = _STALL_SECONDS
 
     def is_stalled(self, queue: Queue | None, now: float) -> bool:
         """Say whether *queue*, as it is *now* (seconds), has stood still for too long."""
         if queue is None or queue.is_empty:
             self._front = None
         elif queue.front != self._front:
-            self._front, self._since = queue.front, now
-        return self._front is not None and now >= self._since + _STALL_SECONDS
+            self._front, self._since, self._patience = queue.front, now, _STALL_SECONDS
+        if self._front is None or now < self._since + self._patience:
+            return False
+        self._since, self._patience = now, min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
+        return True
 
 
 def _told(say: Say) -> Told:

@@ -11,6 +11,7 @@ import click
 from rookery.errors import RequestInvalid, SinkUnavailable
 from rookery.events.attributes import legal
 from rookery.events.broker.client import Letter, Place, dead_letters
+from rookery.events.timestamp import now
 
 _REASON_CHARS: Final = 100
 _PAUSE: Final = 1.0
@@ -24,15 +25,15 @@ def follow(broker: Place, *, stop: Callable[[], bool], pause: float = _PAUSE) ->
     It is asked every *pause* seconds, also while it is away. Dead-letter events are left out: they
     come with all other events.
     """
-    seen: set[tuple[str, str]] | None = None
-    since = ""
+    seen: set[tuple[str, str]] = set()
+    since = now()
     while not stop():
         try:
-            found = list(dead_letters(broker, **({"since": since} if since else {})))
+            found = list(dead_letters(broker, since=since))
         except (SinkUnavailable, RequestInvalid):
             time.sleep(pause)
             continue
-        new = [each for each in found if seen is not None and (each.id, each.died) not in seen]
+        new = [each for each in found if (each.id, each.died) not in seen]
         # What died in the last moment is told once more by the next answer.
         since = max((each.died for each in found), default=since)
         seen = {(each.id, each.died) for each in found}

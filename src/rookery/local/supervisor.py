@@ -77,7 +77,7 @@ class Supervisor:
                 if child.process.poll() is not None:
                     words = self._last_words(child)
                     raise StartFailed(f"{child.plan.name} failed to start: {words}")
-                if child.plan.ready_url is None or _answers(child.plan.ready_url):
+                if child.plan.ready_url is None or answers(child.plan.ready_url):
                     waiting.remove(child)
                     on_ready(child.plan, time.monotonic() - began)
             if waiting and time.monotonic() > began + within_seconds:
@@ -175,7 +175,8 @@ def _message(lines: Sequence[str]) -> str:
     return lines[-1] if lines else ""
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether *url* is answered with less than a server error."""
     try:
         return urllib3.request("GET", url, timeout=2, retries=False).status < 500  # noqa: PLR2004
     except urllib3.exceptions.HTTPError:

@@ -152,7 +152,7 @@ def _watch_deliveries(ceph: CephBucket, say: Callable[[str], None], stop: _Stop)
         stalls = StallWatch()
         while not stop.requested:
             time.sleep(_WATCH_SECONDS)
-            if not stalls.is_stalled(ceph.queue, time.monotonic()):
+            if not stalls.is_stalled(ceph.undelivered, time.monotonic()):
                 continue
             say("Ceph has stopped to deliver its queued events; radosgw is started anew …")
             try:

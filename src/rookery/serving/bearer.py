@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from rookery.errors import TokenRefused
-from rookery.serving.health import LIVENESS, READINESS
+from rookery.serving.health_paths import LIVENESS, READINESS
 from rookery.status import body_of, headers_of, status_of
 
 if TYPE_CHECKING:

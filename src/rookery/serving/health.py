@@ -1,19 +1,13 @@
-"""Liveness as soon as the port is bound, readiness once warmed and until drained.
-
-The first pair of paths is Knative func's, the others are KServe's (V2) and Kubernetes' own habits.
-"""
+"""Liveness as soon as the port is bound, readiness once warmed and until drained."""
 
 from http import HTTPStatus
-from typing import Final
 
 from flask import Blueprint, Response, jsonify
 
 from rookery.errors import RookeryError
+from rookery.serving.health_paths import LIVENESS, READINESS
 from rookery.serving.startup import Startup
 from rookery.status import body_of
-
-LIVENESS: Final = ("/health/liveness", "/v2/health/live", "/livez", "/healthz")
-READINESS: Final = ("/health/readiness", "/v2/health/ready", "/readyz")
 
 
 def health_routes(startup: Startup[object]) -> Blueprint:

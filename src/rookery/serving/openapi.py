@@ -3,7 +3,7 @@
 from importlib import metadata
 from typing import Final, TypedDict
 
-from rookery.serving.health import LIVENESS, READINESS
+from rookery.serving.health_paths import LIVENESS, READINESS
 
 
 class _Answer(TypedDict):

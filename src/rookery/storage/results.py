@@ -92,8 +92,8 @@ class ResultsStore:
         except ObjectGone as exc:
             # The event is good, and whoever runs this can make the bucket: it must not be lost.
             raise StorageUnavailable(
-                f"no result can be kept: {exc}; create the bucket {self._place.bucket!r}, or "
-                "correct ROOKERY_RESULTS_BUCKET"
+                f"no result can be kept: {exc}; see that the bucket {self._place.bucket!r} "
+                "exists, and that it is what ROOKERY_RESULTS_BUCKET should name"
             ) from exc
 
 

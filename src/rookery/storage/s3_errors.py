@@ -38,6 +38,11 @@ _BY_CODE: Final[dict[str, type[RookeryError]]] = {
     "SlowDown": StorageUnavailable,
     "RequestTimeout": StorageUnavailable,
 }
+_CHECK: Final = "check S3_ACCESS_KEY, S3_SECRET_KEY (or their files) and the bucket's policy"
+_ADVICE: Final = {
+    "RequestTimeTooSkewed": "check this machine's clock, which signatures name",
+    "AuthorizationHeaderMalformed": "check S3_AWS_REGION, which it was signed for",
+}
 _BY_STATUS: Final[dict[int, type[RookeryError]]] = {
     401: StorageDenied,
     403: StorageDenied,
@@ -84,8 +89,7 @@ def _answered(error: "ClientError", place: str, endpoint: str) -> RookeryError:
         )
     if kind is StorageDenied:
         return StorageDenied(
-            f"{endpoint} refuses our credentials for {place} ({answer}): "
-            "check S3_ACCESS_KEY, S3_SECRET_KEY (or their files) and the bucket's policy"
+            f"{endpoint} refuses our request for {place} ({answer}): {_ADVICE.get(code, _CHECK)}"
         )
     return StorageUnavailable(f"{endpoint} failed on {place} ({answer})")
 

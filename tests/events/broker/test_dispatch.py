@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from rookery.credentials import Outgoing
 from rookery.events.broker import reading, settling, worker
 from rookery.events.broker.backoff import Backoff
 from rookery.events.broker.changes import Append
@@ -218,6 +219,26 @@ def test_a_dead_letter_goes_to_the_sink(serve, subscribe, trigger, made):
     data = base64.b64decode(letter.extensions["knativeerrordata"])
     assert data == b'{"error": "ImageUndecodable"}'
     assert broker.until_settled("t")["dead"] == 0
+
+
+def test_what_a_success_repeats_of_our_token_is_not_kept(serve, subscribe, trigger, made):
+    page = b"<p>Authorization: Bearer open-sesame</p>"
+    subscriber, sink = subscribe((200, {"Content-Type": "text/html"}, page)), subscribe()
+    outgoing = Outgoing(tokens=lambda: ("open-sesame",))
+    broker = serve(trigger(subscriber.url, retry=0, dead_letter=sink.url), outgoing=outgoing)
+    broker.post(made("1"))
+    (letter,) = sink.wait(1)
+    data = base64.b64decode(letter.extensions["knativeerrordata"])
+    assert data == b"<p>Authorization: Bearer ***</p>"
+
+
+def test_what_a_reason_repeats_of_our_token_is_not_kept(serve, subscribe, trigger, made):
+    subscriber = subscribe((200, {"Content-Encoding": "open-sesame"}, b"x"))
+    outgoing = Outgoing(tokens=lambda: ("open-sesame",))
+    broker = serve(trigger(subscriber.url, retry=0), outgoing=outgoing)
+    broker.post(made("1"))
+    broker.until("t", lambda each: each["dead"] == 1)
+    assert "encoded with '***'" in broker.lines("/deadletters")[0]["reason"]
 
 
 def test_a_dead_letter_is_tried_again_at_the_sink(serve, subscribe, trigger, made):

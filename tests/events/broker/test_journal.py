@@ -8,7 +8,7 @@ import pytest
 from rookery.errors import JournalUnavailable
 from rookery.events.broker import letters, reading
 from rookery.events.broker.backoff import Backoff
-from rookery.events.broker.changes import Append, Forget, Postpone, Probe, Requeue, Settle
+from rookery.events.broker.changes import Append, Forget, Postpone, Probe, Requeue, Retry, Settle
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import DEAD, DEAD_LETTERING, PENDING
 from rookery.events.broker.entry import entry
@@ -280,3 +280,28 @@ def test_changes_made_together_count_together(journal, append):
     append(journal, "a", "b")
     assert journal.make(Settle("t", 1), Settle("t", 2), Probe()) == 1
     assert offsets(journal) == []
+
+
+@pytest.mark.parametrize(
+    "bring",
+    [lambda original: Retry(2, original), lambda original: Append((original,))],
+    ids=["retry", "append"],
+)
+def test_what_is_forgotten_earlier_in_the_same_group_is_taken_in_again(
+    journal, append, made, bring
+):
+    append(journal, "a", "b")
+    journal.make(Settle("t", 1), Settle("t", 2))
+    journal.make(Forget((1,), ("t",)), bring(entry(made("a"), [T])))
+    assert (ids(journal), offsets(journal)) == (["b", "a"], [3])
+
+
+@pytest.mark.parametrize(
+    "bring",
+    [lambda original: Retry(2, original), lambda _: Requeue("t", (1,))],
+    ids=["retry", "requeue"],
+)
+def test_what_is_settled_earlier_in_the_same_group_is_delivered_again(journal, append, made, bring):
+    append(journal, "a")
+    journal.make(Settle("t", 1), bring(entry(made("a"), [T])))
+    assert offsets(journal) == [1]

@@ -5,17 +5,18 @@ import pytest
 
 from rookery.events.broker.backoff import Backoff
 from rookery.events.broker.outcome import Delivered, Failed
-from rookery.events.broker.patience import Patience
+from rookery.events.broker.patience import Pass, Patience
 
 DOWN = Failed(503, "answered 503")
 AT_ONCE = Backoff(delay=0.0)
 NEVER = Backoff(delay=3600.0, maximum=3600.0)
+EARLY = Pass(asking=False)  # begun before anybody knew of an outage
 
 
 def patient(*outcomes, tolerance=2, pauses=NEVER):
     patience = Patience("the sink", tolerance, pauses)
     for outcome in outcomes:
-        patience.note(outcome)
+        patience.note(outcome, EARLY)
     return patience
 
 
@@ -64,18 +65,26 @@ def test_after_the_pause_one_asks_and_the_others_wait():
 
 def test_the_next_asks_when_the_first_has_failed():
     patience = patient(DOWN, DOWN, pauses=AT_ONCE)
-    patience.enter()
-    patience.note(DOWN)
+    patience.note(DOWN, patience.enter())
     assert passes(patience)
+
+
+def test_a_late_failure_from_before_the_outage_lets_nobody_ask_beside_the_first():
+    patience = patient(DOWN, pauses=AT_ONCE)
+    early = patience.enter()
+    patience.note(DOWN, EARLY)
+    assert patience.enter()
+    patience.note(DOWN, early)
+    assert not passes(patience)
 
 
 def test_a_success_lets_everybody_pass():
     patience = patient(DOWN, DOWN, pauses=AT_ONCE)
-    patience.enter()
+    asking = patience.enter()
     waiting = [threading.Thread(target=patience.enter) for _ in range(4)]
     for thread in waiting:
         thread.start()
-    patience.note(Delivered())
+    patience.note(Delivered(), asking)
     for thread in waiting:
         thread.join(10)
     assert not any(thread.is_alive() for thread in waiting)
@@ -93,7 +102,7 @@ def test_stopping_ends_every_wait():
     waiting.start()
     patience.stop()
     waiting.join(10)
-    assert answers == [False]
+    assert answers == [None]
 
 
 def test_says_once_that_it_is_down_and_once_that_it_is_back(caplog):

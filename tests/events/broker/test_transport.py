@@ -265,6 +265,33 @@ def test_no_such_host_is_no_answer(transport):
     assert not answer.final
 
 
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("a" * 60, "a" * 60),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("[::1]", "[::1]"),
+    ],
+)
+def test_the_port_does_not_count_for_the_length_of_a_host(transport, talk, monkeypatch, host, said):
+    url, connections = talk([NOTHING])
+    port = url.rstrip("/").rpartition(":")[2]
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda to, timeout: connect(("127.0.0.1", to[1]), timeout)
+    )
+    assert statuses(transport, f"http://{host}:{port}/", 1) == [204]
+    assert f"\r\nHost: {said}:{port}\r\n" in connections[0][0].decode()
+
+
+@pytest.mark.parametrize("authority", ["a" * 64, "host:99999"])
+def test_a_url_that_cannot_be_used_is_no_fault_of_the_event(transport, authority):
+    answer = transport.post(f"http://{authority}/", {}, b"", 5)
+    assert isinstance(answer, NoAnswer)
+    assert not answer.final
+    assert answer.reason.startswith("the URL cannot be used: ")
+
+
 def test_the_token_goes_with_every_request(talk):
     tokens = iter(["one", "two"])
     outgoing = Outgoing(tokens=lambda: (next(tokens),))

@@ -7,6 +7,7 @@ write to the journal, and each event late by its own wait once the subscriber is
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from rookery.events.broker.backoff import Backoff
@@ -15,6 +16,17 @@ from rookery.events.broker.outcome import Delivered, Failed
 logger = logging.getLogger(__name__)
 
 _PAUSES: Final = Backoff(delay=0.1, maximum=2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Leave to make one attempt.
+
+    Attributes:
+        asking: whether it is the one that asks whether the subscriber is back.
+    """
+
+    asking: bool
 
 
 class Patience:
@@ -37,19 +49,22 @@ class Patience:
         self._ask_at = 0.0
         self._stopped = False
 
-    def enter(self) -> bool:
-        """Wait until an attempt may be made, and say how it went with `note`; False: do not."""
+    def enter(self) -> Pass | None:
+        """Wait until an attempt may be made, and say how it went with `note`; None: do not."""
         with self._changed:
             while not self._stopped and self._failures >= self._tolerance:
                 left = self._ask_at - time.monotonic()
                 if not self._asking and left <= 0:
                     self._asking = True
-                    break
+                    return Pass(asking=True)
                 self._changed.wait(None if self._asking else left)
-            return not self._stopped
+            return None if self._stopped else Pass(asking=False)
 
-    def note(self, outcome: Delivered | Failed) -> None:
-        """Learn from the *outcome* of an attempt whether the subscriber is there."""
+    def note(self, outcome: Delivered | Failed, passed: Pass) -> None:
+        """Learn from the *outcome* of the attempt of *passed* whether the subscriber is there.
+
+        An attempt from before the outage may end late: somebody else still asks then.
+        """
         with self._changed:
             if isinstance(outcome, Failed) and outcome.retry:
                 self._failures += 1
@@ -65,7 +80,8 @@ class Patience:
                 if self._failures >= self._tolerance:
                     logger.info("%s is back after %d failures", self._name, self._failures)
                 self._failures = 0
-            self._asking = False
+            if passed.asking:
+                self._asking = False
             self._changed.notify_all()
 
     def stop(self) -> None:

@@ -134,11 +134,15 @@ class _Transaction:
                 f"INSERT INTO deliveries (trigger, offset, next_at) VALUES {_marks(due)}",  # noqa: S608
                 tuple(chain.from_iterable(due)),
             )
+        self._write_settled()
+
+    def _write_settled(self) -> None:
         for done in _chunks(self._settled):
             self._connection.execute(
                 f"DELETE FROM deliveries WHERE (trigger, offset) IN (VALUES {_marks(done)})",  # noqa: S608
                 tuple(chain.from_iterable(done)),
             )
+        self._settled.clear()
 
     def _take_in(self, entries: Iterable[Entry]) -> int:
         before = self.done.head
@@ -174,6 +178,7 @@ class _Transaction:
         ).rowcount  # fmt: skip
 
     def _requeue(self, change: Requeue) -> int:
+        self._write_settled()  # what is settled is not pending any more
         count = self._connection.execute(
             "INSERT INTO deliveries (trigger, offset, next_at) SELECT ?, offset, ? FROM events "
             # Only what the journal still holds.
@@ -226,15 +231,16 @@ class _Transaction:
         gone = self._connection.execute(
             "DELETE FROM events WHERE offset IN (SELECT value FROM json_each(?)) "
             "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.offset = events.offset "
-            "AND deliveries.trigger IN (SELECT value FROM json_each(?)))",
+            "AND deliveries.trigger IN (SELECT value FROM json_each(?))) RETURNING identity",
             (offsets, json.dumps(change.triggers)),
-        ).rowcount
+        ).fetchall()
+        self._known.difference_update(identity for (identity,) in gone)
         self._connection.execute(
             "DELETE FROM dropped WHERE offset IN (SELECT value FROM json_each(?)) "
             "AND offset NOT IN (SELECT offset FROM events)",
             (offsets,),
         )
-        return gone
+        return len(gone)
 
     def _queue(self, trigger: str, state: int, count: int) -> None:
         key = (trigger, state)

@@ -55,6 +55,9 @@ class Transport:
         deadline = time.monotonic() + timeout
         try:
             target = self._targets.get(url) or self._target(url)
+        except ValueError as exc:
+            return NoAnswer(f"the URL cannot be used: {exc}; correct its host or port")
+        try:
             head = _head(target.start, {**headers, **self._outgoing.headers()}, len(body))
         except ValueError as exc:
             return NoAnswer(f"the event cannot be written as HTTP headers: {exc}", final=True)
@@ -65,8 +68,13 @@ class Transport:
         except OSError as exc:  # no such host, nobody listens, no trust
             return NoAnswer(f"{type(exc).__name__}: {exc}")
         if isinstance(answer, Answer) and answer.status >= _REDIRECTION and answer.body:
-            answer = replace(answer, body=self._outgoing.hide(answer.body, url))
+            # Before its beginning becomes the reason: half a token would not be found there.
+            answer = replace(answer, body=self.hide(answer.body, url))
         return _refuse_coding(answer)
+
+    def hide(self, said: bytes, url: str) -> bytes:
+        """Return what was *said* about a request to *url* without the secrets it went with."""
+        return self._outgoing.hide(said, url)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -112,10 +120,14 @@ class Transport:
     def _target(self, url: str) -> _Target:
         parts = urlsplit(url)
         path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        host = parts.netloc.rpartition("@")[2].encode("idna").decode()
+        # Without the port, which would count for the length of a label.
+        host = (parts.hostname or "").encode("idna").decode()
+        authority = f"[{host}]" if ":" in host else host
+        if parts.port is not None:
+            authority = f"{authority}:{parts.port}"
         start = (
             f"POST {quote(path, safe=_URL_CHARACTERS)} HTTP/1.1\r\n"
-            f"Host: {host}\r\nUser-Agent: rookery\r\nAccept-Encoding: identity\r\n"
+            f"Host: {authority}\r\nUser-Agent: rookery\r\nAccept-Encoding: identity\r\n"
         )
         return self._targets.setdefault(
             url,

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -100,10 +100,11 @@ class Worker:
             if event is None:
                 self._record(Settle(self._trigger.name, item.offset))
                 return None
-            if not self._patience.enter():
+            passed = self._patience.enter()
+            if passed is None:
                 return None
             outcome = self._deliver(event, item)
-            self._patience.note(outcome)
+            self._patience.note(outcome, passed)
             if isinstance(outcome, Failed):
                 following = self._fail(item, event, outcome)
                 kept = following is not None
@@ -131,7 +132,12 @@ class Worker:
         start = time.perf_counter()
         answer = self._tools.transport.post(url, headers, body, self._trigger.delivery.timeout)
         self._seconds.observe(time.perf_counter() - start)
-        return judge(answer, datetime.now(UTC), replies=self._replies)
+        outcome = judge(answer, datetime.now(UTC), replies=self._replies)
+        if isinstance(outcome, Delivered):
+            return outcome
+        hide = self._tools.transport.hide
+        reason = hide(outcome.reason.encode(errors="replace"), url).decode()
+        return replace(outcome, reason=reason, body=hide(outcome.body, url))
 
     def _entries(self, event: CloudEvent, replies: Sequence[CloudEvent]) -> Iterator[Entry]:
         for reply in replies:

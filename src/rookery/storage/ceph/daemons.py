@@ -116,14 +116,30 @@ def log_tail(folder: Path, daemon: Daemon) -> str:
 
 def _end(folder: Path, daemon: Daemon, number: signal.Signals, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    for pid in pids(folder, daemon):
+    ending = pids(folder, daemon)
+    for pid in ending:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-    while is_running(folder, daemon):
+    while is_running(folder, daemon) or any(map(_holds_files, ending)):
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _holds_files(pid: int) -> bool:
+    """Say whether a process still has its files and their locks.
+
+    One that is ending first loses its memory, and its command line with it, and its files only
+    when its last thread has gone.
+    """
+    entry = Path("/proc") / str(pid)
+    try:
+        threads = len(list((entry / "task").iterdir()))
+        state = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return threads > 1 or state not in {"Z", "X"}
 
 
 def _start_time(entry: Path) -> int:

@@ -108,7 +108,7 @@ def take_down(home: Path, *, delete: bool, told: Told) -> bool:
 
 
 def restart_radosgw(home: Path, told: Told) -> None:
-    """Start the node's radosgw again, if it runs, so that it looks at its topics anew.
+    """Start the radosgw of a running node again, so that it looks at its topics anew.
 
     Raises:
         StartFailed: it does not start; the message holds its last words.
@@ -116,7 +116,8 @@ def restart_radosgw(home: Path, told: Told) -> None:
     """
     with locked(home, on_wait=lambda: told.note("waiting for another rookery ceph …")):
         node = read_node(home)
-        if node is not None and daemons.is_running(node.folder, RGW):
+        # Not if it runs itself: a start that failed must not be the last.
+        if node is not None and all(daemons.is_running(node.folder, each) for each in (MON, OSD)):
             began = time.monotonic()
             stop_daemon(node.folder, RGW)
             start_daemon(node.conf, RGW)
