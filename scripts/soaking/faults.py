@@ -52,10 +52,15 @@ class Injector:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self.randomly.uniform(*self.every_seconds)):
-            fault = self.randomly.choice(self.faults)
-            fault.strike()
-            self.struck[fault.name] += 1
+        try:
+            while not self._stop.wait(self.randomly.uniform(*self.every_seconds)):
+                fault = self.randomly.choice(self.faults)
+                fault.strike()
+                self.struck[fault.name] += 1
+        except BaseException:
+            # What stays broken would never be uploaded to: end the soak, and say why.
+            os.kill(os.getpid(), signal.SIGINT)
+            raise
 
 
 def of_system(up: int, node: CephNode) -> tuple[Fault, ...]:
