@@ -1,6 +1,7 @@
 """Ten thousand uploads into a real Ceph while everything fails: is anything lost or doubled?"""
 
 import argparse
+import math
 import random
 import shlex
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from faults import Injector, children, of_system, resident_mebibytes
 from meters import Meters
 from report import Soak, to_markdown
+from rookery.errors import SinkUnavailable
 from system import System, running
 from tally import count
 from uploader import Uploader
@@ -85,6 +87,9 @@ def _soak(system: System, options: argparse.Namespace) -> Soak:
     began = time.monotonic()
     injector.start()
     uploader.run(uploads, on_done)
+    # Uploads are quicker than inference: what is still to be delivered is to suffer, too.
+    while _pending(system) > len(uploads) // 20:
+        time.sleep(1)
     injector.stop()
     uploaded = time.monotonic()
     print("\nsettling …", file=sys.stderr)
@@ -121,13 +126,17 @@ def _settle(system: System, seconds: float) -> None:
     while time.monotonic() - quiet_since < _QUIET_SECONDS:
         if time.monotonic() > deadline:
             raise SystemExit(f"soak: {system.pending()} deliveries pending after {seconds:.0f} s")
-        try:
-            if system.pending():
-                quiet_since = time.monotonic()
-        except Exception as exc:  # noqa: BLE001 - whatever is down will be up again
-            print(f"waiting: {exc}", file=sys.stderr)
+        if _pending(system):
             quiet_since = time.monotonic()
         time.sleep(0.25)
+
+
+def _pending(system: System) -> float:
+    """How many deliveries are still to be made; endless while nobody can say."""
+    try:
+        return system.pending()
+    except SinkUnavailable:
+        return math.inf  # it will be up again
 
 
 def _memory(system: System) -> dict[str, float]:
