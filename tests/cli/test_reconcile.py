@@ -222,7 +222,9 @@ def test_a_signal_ends_it_at_once_and_keeps_the_checkpoint(  # noqa: PLR0913, PL
     state = tmp_path / "state.json"
     sink.takes = 2
     command = (sys.executable, "-m", "rookery", "reconcile", "--older-than=0s", f"--state={state}")
-    with launch((*command, "--patience=1h"), {**variables, **two_pages}) as process:
+    # These tests may run where a shell has put them into the background, which ignores SIGINT.
+    heeding = ("env", "--default-signal=INT")
+    with launch((*heeding, *command, "--patience=1h"), {**variables, **two_pages}) as process:
         assert sink.told.wait(30)  # the sink is away, and it waits patiently
         process.process.send_signal(stop)
         assert process.ends() == 130, process.text

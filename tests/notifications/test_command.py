@@ -39,9 +39,9 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def on_ceph(ceph_node, monkeypatch, run):
+def on_ceph(ceph, monkeypatch, run):
     """Run it at the node of ROOKERY_HOME, without a setting of S3."""
-    monkeypatch.setenv("ROOKERY_HOME", str(ceph_node.folder.parent))
+    monkeypatch.setenv("ROOKERY_HOME", str(ceph.folder.parent))
     return run
 
 
