@@ -4,6 +4,7 @@ import argparse
 import math
 import random
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--settle-seconds", type=float, default=900.0)
     parser.add_argument("--report", type=Path, help="write the report to this file, too")
     options = parser.parse_args()
+    # Whatever ends it, what it has started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="rookery-soak-") as folder:
         models = ROOT / ".rookery" / "models"
         with running(Path(folder), models, options.backend) as system:
