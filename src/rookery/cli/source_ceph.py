@@ -61,6 +61,7 @@ def ceph(
     /events and /deadletters are those of `rookery broker serve`, and its commands work with
     --url.
     """
+    from rookery.credentials import shown
     from rookery.delivery.overrides import parse_overrides
     from rookery.delivery.sink import check_sink_url
     from rookery.errors import SettingsInvalid
@@ -87,6 +88,4 @@ def ceph(
         limits=server.limits,
         retention=server.retention,
     ) as receiver:
-        server.serve(
-            receiver, lambda own: f"source ceph listening on {own} -> {url.partition('?')[0]}"
-        )
+        server.serve(receiver, lambda own: f"source ceph listening on {own} -> {shown(url)}")

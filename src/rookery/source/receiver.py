@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rookery.credentials import Outgoing
+from rookery.credentials import Outgoing, shown
 from rookery.errors import DeliveryRejected
 from rookery.events.broker.backoff import Backoff
 from rookery.events.broker.metrics import Metrics
@@ -115,12 +115,13 @@ def _trigger(target: Target) -> Trigger:
 
 
 def _notice(target: Target) -> Callable[[CloudEvent, str], CloudEvent | None]:
-    shown = target.url.partition("?")[0]  # a query may hold a token
 
     def make(event: CloudEvent, reason: str) -> CloudEvent | None:
         if event.type == DEADLETTER:
             return None
-        error = DeliveryRejected(f"{shown} refused event {event.id!r} for good: {reason}")
+        error = DeliveryRejected(
+            f"{shown(target.url)} refused event {event.id!r} for good: {reason}"
+        )
         return _with(deadletter(error, event, source=_SOURCE, time=now()), target.extensions)
 
     return make

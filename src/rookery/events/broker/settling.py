@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from rookery.errors import JournalUnavailable
 from rookery.events.broker.changes import Settle
+from rookery.events.broker.grouping import next_group
 from rookery.events.broker.journal import Journal
 from rookery.events.broker.lane import Lane
 from rookery.events.broker.metrics import Metrics
@@ -22,7 +23,6 @@ from rookery.events.broker.reading import Item
 
 logger = logging.getLogger(__name__)
 
-_LARGEST_GROUP: Final = 256
 _PAUSE: Final = 1.0
 
 
@@ -63,7 +63,7 @@ class Settler:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while group := self._next_group():
+        while group := next_group(self._queue):
             if self._write([done.change for done in group]):
                 for done in group:
                     done.counter.inc()
@@ -72,18 +72,6 @@ class Settler:
                         replies.inc(len(done.change.replies))
             for lane in {done.lane for done in group}:
                 lane.give_back(*(done.item for done in group if done.lane is lane))
-
-    def _next_group(self) -> list[Done]:
-        group: list[Done] = []
-        done = self._queue.get()
-        while done is not None:
-            group.append(done)
-            if len(group) == _LARGEST_GROUP or self._queue.empty():
-                return group
-            done = self._queue.get_nowait()
-        if group:
-            self._queue.put(None)  # the end is for the next round
-        return group
 
     def _write(self, changes: Sequence[Settle]) -> bool:
         """Make *changes* durable, however long that takes; False when the broker stops first."""

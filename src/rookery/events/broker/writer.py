@@ -11,18 +11,16 @@ import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from rookery.errors import JournalUnavailable
 from rookery.events.broker.changes import Change
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import unavailable
+from rookery.events.broker.grouping import next_group
 from rookery.events.broker.reading import newest
 from rookery.events.broker.transaction import Committed, commit
 
 logger = logging.getLogger(__name__)
-
-_LARGEST_GROUP: Final = 256
 
 
 class Ticket:
@@ -112,7 +110,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while group := self._next_group():
+            while group := next_group(self._tickets):
                 self._commit(group)
         finally:
             # Also when this thread dies of a bug: nobody may wait for ever.
@@ -122,18 +120,6 @@ class Writer:
                 if (ticket := self._tickets.get_nowait()) is not None:
                     ticket.error = JournalUnavailable(f"the journal {self._path} is closed")
                     ticket.finish()
-
-    def _next_group(self) -> list[Ticket]:
-        group: list[Ticket] = []
-        ticket = self._tickets.get()
-        while ticket is not None:
-            group.append(ticket)
-            if len(group) == _LARGEST_GROUP or self._tickets.empty():
-                return group
-            ticket = self._tickets.get_nowait()
-        if group:
-            self._tickets.put(None)  # the end is for the next round
-        return group
 
     def _commit(self, group: Sequence[Ticket]) -> None:
         changes = [change for ticket in group for change in ticket.changes]
