@@ -68,13 +68,14 @@ def test_a_journal_of_the_broker_is_not_taken_for_a_window(open_, tmp_path):
         open_(tmp_path / "broker.db")
 
 
-def test_many_may_open_a_new_file_at_once(open_):
+@pytest.mark.parametrize("attempt", range(10))
+def test_many_may_open_a_new_file_at_once(open_, attempt, tmp_path):
     together = threading.Barrier(8)
     found = []
 
     def go():
         together.wait(30)
-        found.append(open_().claim("k"))
+        found.append(open_(tmp_path / f"{attempt}.db").claim("k"))
 
     threads = [threading.Thread(target=go) for _ in range(8)]
     for thread in threads:

@@ -192,8 +192,11 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # One transaction: another process may be making the tables between the two questions.
+    connection.execute("BEGIN")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    connection.execute("COMMIT")
     if tables and application != _APPLICATION:
         raise DedupInvalid(
             f"{path} is an SQLite file of something else; name another in ROOKERY_DEDUP"
