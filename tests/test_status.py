@@ -42,6 +42,7 @@ EXPECTED = {
     "ModelLoading": 503,
     "BackendFailed": 500,
     "DownloadUnavailable": 503,
+    "SnapshotFailed": 503,
     "Overloaded": 429,
     "SettingsInvalid": 500,
     "ModelNotFound": 500,
@@ -56,6 +57,11 @@ EXPECTED = {
     "CephInvalid": 500,
     "NotificationsInvalid": 500,
     "NotificationsRefused": 500,
+    "CriuMissing": 500,
+    "SnapshotInvalid": 500,
+    "SnapshotMismatch": 500,
+    "SnapshotUnsafe": 500,
+    "HookFailed": 500,
 }
 
 CLASSES = [

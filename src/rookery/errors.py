@@ -10,12 +10,13 @@
     │   └── StorageUnavailable, StorageDenied, SinkUnavailable (SinkDenied), RequestTooSlow,
     │       JournalUnavailable,
     │       QueueUnavailable, DedupUnavailable, ModelLoading, BackendFailed,
-    │       DownloadUnavailable
+    │       DownloadUnavailable, SnapshotFailed
     ├── Overloaded           later: we are up, and full
     └── Misconfigured        the operator must act before anything can work
         └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, DedupInvalid,
             FunctionInvalid, TriggersInvalid, PortTaken, StartFailed, CephMissing, CephInvalid,
-            NotificationsInvalid, NotificationsRefused
+            NotificationsInvalid, NotificationsRefused, SnapshotInvalid, SnapshotMismatch,
+            SnapshotUnsafe, HookFailed, CriuMissing
 
 What each becomes as an HTTP status is one table in `rookery.status`.
 """
@@ -173,6 +174,10 @@ class DownloadUnavailable(Unavailable, ConnectionError):
     """A download cannot be made now: no network, or the server fails."""
 
 
+class SnapshotFailed(Unavailable):
+    """A snapshot could not be made or restored: CRIU, the disk or the process failed."""
+
+
 # --- later ---------------------------------------------------------------------------------
 
 
@@ -269,3 +274,37 @@ class NotificationsInvalid(Misconfigured, ValueError):
 
 class NotificationsRefused(Misconfigured):
     """The store does not take a notification as it is: no such bucket, topic or queue."""
+
+
+class CriuMissing(Misconfigured, LookupError):
+    """CRIU is not installed, or too old for this kernel."""
+
+
+class SnapshotInvalid(Misconfigured, ValueError):
+    """A directory is no snapshot, or a damaged or unfinished one."""
+
+
+class SnapshotMismatch(Misconfigured):
+    """A snapshot was made of other code, another model or another machine than is here."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        """Keep the *differences*, one phrase each."""
+        self.differences = tuple(differences)
+        super().__init__(
+            f"the snapshot does not fit: {'; '.join(self.differences)}; "
+            "make a new one with: rookery snapshot create"
+        )
+
+
+class SnapshotUnsafe(Misconfigured):
+    """The process holds what must not be in a snapshot; all offenders are listed."""
+
+    def __init__(self, offenders: Sequence[str]) -> None:
+        """Keep the list of *offenders*, one line each."""
+        self.offenders = tuple(offenders)
+        lines = "\n".join(f"  - {offender}" for offender in self.offenders)
+        super().__init__(f"the process cannot be snapshotted, because it holds:\n{lines}")
+
+
+class HookFailed(Misconfigured):
+    """A function registered to run before a snapshot or after a restore failed or took too long."""

@@ -1,0 +1,1 @@
+"""Snapshot directories, seen from outside: made, described, checked, laid out and woken."""
