@@ -7,7 +7,8 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from rookery.assemble import Function, connect, load_function
+from rookery.assemble import Function, load_function
+from rookery.connections import connect
 from rookery.backends.fixed import FixedBackend
 from rookery.errors import DedupInvalid, FunctionInvalid, ModelNotFound, SettingsInvalid
 from rookery.function_folder import FunctionFolder

@@ -1,6 +1,6 @@
 """`python -m rookery`: the same as the `rookery` command."""
 
-from rookery.cli import main
+from rookery.launch import main
 
 if __name__ == "__main__":
     main()

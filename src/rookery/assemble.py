@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -16,19 +16,11 @@ from typing import Final
 from flask import Flask, Request
 from werkzeug.wrappers import Response
 
-from rookery.backends.registry import create_backend
-from rookery.dedup.registry import WindowPlan, open_window
-from rookery.dedup.registry import preload as preload_window
-from rookery.delivery.protocol import Sink
-from rookery.delivery.sink import connect_sink
+from rookery.connections import connect
 from rookery.errors import FunctionInvalid, RookeryError
-from rookery.events.dedup import Dedup
-from rookery.events.identity import digest
 from rookery.function_folder import FunctionFolder
-from rookery.images.limits import ImageLimits
-from rookery.lifecycle.phases import Warmed, load, warm
 from rookery.logs import configure_logs
-from rookery.models.repository import Repository
+from rookery.preparation import Prepared, prepare, rehearse
 from rookery.serving.app import create_app
 from rookery.serving.bearer import with_bearer
 from rookery.serving.gallery import Gallery
@@ -39,14 +31,8 @@ from rookery.serving.reply import to_refusal
 from rookery.serving.server import Server, stopped_by_signals
 from rookery.serving.service import Service
 from rookery.serving.startup import Startup
-from rookery.serving.subscriber import Subscriber, Subscription
 from rookery.serving.unread import discard
 from rookery.settings import Settings
-from rookery.storage.protocol import ObjectStore
-from rookery.storage.results import ResultsPlace, ResultsStore
-from rookery.storage.s3 import Preloaded
-from rookery.storage.s3 import connect as connect_s3
-from rookery.storage.s3 import preload as preload_s3
 
 _log = logging.getLogger(__name__)
 
@@ -84,14 +70,37 @@ class Function:
         discard(request.environ["wsgi.input"])
         return response
 
-    def serve(self, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
+    def prepare(self, settings: Settings) -> Prepared:
+        """Load, warm and rehearse, up to the snapshot point: no socket is opened for it.
+
+        Raises:
+            RookeryError: loading or warming failed.
+        """
+        started = perf_counter()
+        prepared = prepare(settings, _gate(settings), s3=True)
+        rehearse(self.name, settings, prepared)
+        _log.info("%s is warm after %.1f s", self.name, perf_counter() - started)
+        return prepared
+
+    def serve(
+        self,
+        settings: Settings,
+        *,
+        on_listening: Callable[[str], None],
+        prepared: Prepared | None = None,
+    ) -> None:
         """Serve until SIGTERM or SIGINT, then drain.
+
+        Args:
+            settings: what to serve by.
+            on_listening: called with the URL once the port is bound.
+            prepared: what `prepare` returned; else that is done behind the bound port.
 
         Raises:
             PortTaken: the address cannot be listened on.
             RookeryError: loading, warming or connecting failed.
         """
-        app, startup, metrics = self._assemble(settings)
+        app, startup, metrics = self._assemble(settings, prepared)
         server = Server(
             app,
             host=settings.host,
@@ -121,77 +130,34 @@ class Function:
         if startup.error is not None:
             raise startup.error
 
-    def _assemble(self, settings: Settings) -> tuple[Flask, Startup[Service], FunctionMetrics]:
+    def _assemble(
+        self, settings: Settings, prepared: Prepared | None = None
+    ) -> tuple[Flask, Startup[Service], FunctionMetrics]:
         metrics = FunctionMetrics()
-        data_dir = settings.data_dir or self._folder / "data"
-        gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
-        startup = Startup(
-            lambda: open_service(self.name, settings, data_dir, gate, metrics),
-            wait_seconds=settings.startup_seconds,
-        )
+        gate = prepared.gate if prepared else _gate(settings)
+
+        @contextmanager
+        def open_service() -> Iterator[Service]:
+            started = perf_counter()
+            ready = prepared or prepare(settings, gate, s3=settings.s3_enabled)
+            # The snapshot point: what is above runs once per image, what is below once per clone.
+            with connect(ready.warmed, self.name, settings, metrics, ready.preloaded) as subscriber:
+                _log.info("%s is ready after %.1f s", self.name, perf_counter() - started)
+                yield Service(
+                    classifier=ready.warmed.classifier,
+                    gallery=Gallery(
+                        settings.data_dir or self._folder / "data", settings.default_image
+                    ),
+                    metrics=metrics,
+                    subscriber=subscriber,
+                )
+
+        startup = Startup(open_service, wait_seconds=settings.startup_seconds)
         app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
         app.wsgi_app = with_bearer(  # type: ignore[method-assign,assignment]
             app.wsgi_app, settings.accepted_tokens(), metrics.count_refused
         )
         return app, startup, metrics
-
-
-@contextmanager
-def open_service(
-    name: str, settings: Settings, data_dir: Path, gate: Gate, metrics: FunctionMetrics
-) -> Iterator[Service]:
-    """Load, warm and connect function *name*; leaving closes what connecting opened."""
-    started = perf_counter()
-    version = Repository(settings.home / "models").find(settings.model)
-    backend = create_backend(settings.backend, threads=settings.threads)
-    preloaded = preload_s3() if settings.s3_enabled else None
-    preload_window(settings.dedup.get_secret_value())
-    warmed = warm(
-        load(version, backend), limits=_limits(settings), top_k=settings.top_k, turn=gate.turn
-    )
-    # The snapshot point: what is above runs once per image, what is below once per clone.
-    with connect(warmed, name, settings, metrics, preloaded) as subscriber:
-        _log.info("%s is ready after %.1f s", name, perf_counter() - started)
-        yield Service(
-            classifier=warmed.classifier,
-            gallery=Gallery(data_dir, settings.default_image),
-            metrics=metrics,
-            subscriber=subscriber,
-        )
-
-
-@contextmanager
-def connect(
-    warmed: Warmed,
-    name: str,
-    settings: Settings,
-    metrics: FunctionMetrics,
-    preloaded: Preloaded | None,
-) -> Iterator[Subscriber]:
-    """Open the connections of a warmed function: the object store and the sink."""
-    with ExitStack() as connections:
-        store = _connect_store(settings, preloaded, connections) if settings.s3_enabled else None
-        sink = _connect_sink(settings, connections)
-        results = None
-        if store is not None and settings.results_bucket is not None:
-            place = ResultsPlace(settings.results_bucket, settings.results_prefix)
-            results = ResultsStore(store, place)
-        window = _open_window(warmed, name, settings, metrics, connections)
-        yield Subscriber(
-            Subscription(
-                source=f"/rookery/functions/{name}",
-                buckets=settings.s3_buckets,
-                event_name=settings.s3_event_name,
-                max_records=settings.max_records,
-                on_poison=settings.on_poison,
-            ),
-            classifier=warmed.classifier,
-            store=store,
-            sink=sink,
-            window=window,
-            metrics=metrics,
-            results=results,
-        )
 
 
 def load_function(folder: FunctionFolder) -> Function:
@@ -222,61 +188,5 @@ def load_function(folder: FunctionFolder) -> Function:
     return function
 
 
-def _limits(settings: Settings) -> ImageLimits:
-    return ImageLimits(
-        max_bytes=settings.max_body_bytes,
-        max_pixels=settings.max_pixels,
-        formats=settings.formats,
-    )
-
-
-def _connect_store(
-    settings: Settings, preloaded: Preloaded | None, connections: ExitStack
-) -> ObjectStore:
-    store = connect_s3(
-        endpoint=str(settings.s3_endpoint_url) if settings.s3_endpoint_url else None,
-        region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        access_key_file=settings.s3_access_key_file,
-        secret_key_file=settings.s3_secret_key_file,
-        ca_file=settings.s3_ca_file,
-        concurrency=settings.concurrency + settings.queue,
-        preloaded=preloaded,
-    )
-    connections.callback(store.close)
-    return store
-
-
-def _connect_sink(settings: Settings, connections: ExitStack) -> Sink | None:
-    if settings.sink is None:
-        return None
-    sink = connect_sink(
-        str(settings.sink),
-        overrides=settings.ce_overrides,
-        concurrency=settings.concurrency + settings.queue,
-        outgoing=settings.outgoing(),
-    )
-    connections.callback(sink.close)
-    return sink
-
-
-def _open_window(
-    warmed: Warmed,
-    name: str,
-    settings: Settings,
-    metrics: FunctionMetrics,
-    connections: ExitStack,
-) -> Dedup:
-    classifier = warmed.classifier
-    card = classifier.card
-    # What another model, or another function, says about the same object is another answer.
-    scope = digest(
-        name, card.name, str(card.version), classifier.backend, str(classifier.top_k)
-    )[:32]  # fmt: skip
-    plan = WindowPlan(
-        settings.dedup.get_secret_value(), settings.dedup_seconds, settings.dedup_entries
-    )
-    return connections.enter_context(
-        open_window(plan, scope=scope, on_skipped=metrics.count_dedup_skipped)
-    )
+def _gate(settings: Settings) -> Gate:
+    return Gate(concurrency=settings.concurrency, queue=settings.queue)

@@ -165,6 +165,22 @@ class Settings(BaseSettings):
     s3_event_name: str = Field(default="ObjectCreated:*", validation_alias=_env("S3_EVENT_NAME"))
     """The event names that are served: exact, or a prefix ending in *; `s3:` is optional."""
 
+    # --- snapshots
+    snapshot: Literal["auto", "none", "criu", "sentinel", "gvisor"] = Field(
+        default="auto", validation_alias=_env("ROOKERY_SNAPSHOT")
+    )
+    """Who snapshots this process once it is warm; auto asks what is there, and is mostly none."""
+    hook_seconds: float = Field(
+        default=10, gt=0, le=DAY_SECONDS, validation_alias=_env("ROOKERY_HOOK_SECONDS")
+    )
+    """How long all hooks that run after a restore may take together."""
+    snapshot_control_dir: Path | None = Field(
+        default=None, validation_alias=_env("SNAPSHOT_CONTROL_DIR")
+    )
+    """The folder where a snapshotting agent and this process leave files for each other."""
+    criu: Path | None = Field(default=None, validation_alias=_env("ROOKERY_CRIU"))
+    """The CRIU program; else that of `scripts/install-criu`, or of the PATH."""
+
     # --- results as objects
     results_bucket: str | None = Field(
         default=None, validation_alias=_env("ROOKERY_RESULTS_BUCKET")
@@ -249,7 +265,7 @@ class Settings(BaseSettings):
         try:
             settings = cls()
         except ValidationError as exc:
-            found = problems_of(exc, secret=_SECRET)
+            found = problems_of(exc, secret=SECRET_VARIABLES)
             problems = [problem for _, problem in found]
             wrong = {name for name, _ in found}
             # The others are looked at all the same, with defaults in the place of what is wrong.
@@ -324,7 +340,7 @@ def _alias(field: FieldInfo) -> str:
 
 _DEFAULTS: Final = {_alias(field): field.default for field in Settings.model_fields.values()}
 # Their values are never shown; nor is what may hold one.
-_SECRET: Final = frozenset(
+SECRET_VARIABLES: Final = frozenset(
     {
         "K_CA_CERTS",
         "K_CE_OVERRIDES",

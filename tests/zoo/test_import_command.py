@@ -1,16 +1,25 @@
 """`rookery models import`: a user's own classifiers, and what is wrong with some of them."""
 
+import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rookery import protobuf
 from rookery.backends.registry import create_backend
+from rookery.backends.savedmodel import open_savedmodel
 from rookery.cli.models import command
 from rookery.errors import ModelInvalid
+from rookery.images.limits import ImageLimits
+from rookery.lifecycle.phases import load, warm
+from rookery.models.card import load_card
 from rookery.models.integrity import verify
-from rookery.models.repository import Repository
+from rookery.models.repository import ModelVersion, Repository
+from rookery.models.warmup_requests import WARM_UP_FILE
+from warm_up_files import predict_log, tensor, write_requests
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
@@ -76,6 +85,24 @@ def test_a_savedmodel_folder_is_taken_as_it_is(run, home, own_models):
     version = Repository(home / "models").find("birds")
     assert (version.card.activation, version.card.license) == ("probabilities", "MIT")
     assert (version.directory / "labels.txt").read_text() == "class 0\nclass 1\nclass 2\n"
+
+
+def test_recorded_requests_are_kept_by_import_and_export_and_warm_every_backend(
+    run, own_models, tmp_path, caplog
+):
+    pixels = np.ones((3, 16, 12, 3), np.float32)
+    message = tensor(1, pixels.shape, protobuf.length(4, pixels.tobytes()))
+    source = shutil.copytree(own_models / "softmax", tmp_path / "softmax")
+    draft = open_savedmodel(source, "serving_default").signature.inputs[0].name
+    recorded = write_requests(source, [predict_log({draft: message})]).read_bytes()
+    run("import", source, "--name", "birds")
+    run("export", "birds", tmp_path / "copy")
+    assert (tmp_path / "copy" / WARM_UP_FILE).read_bytes() == recorded
+    version = ModelVersion(tmp_path / "copy", load_card(tmp_path / "copy"))
+    with caplog.at_level(logging.INFO, "rookery.lifecycle"):
+        for library in ("openvino", "tensorflow"):
+            warm(load(version, create_backend(library)), limits=ImageLimits(), top_k=1)
+    assert caplog.text.count("with 1 of the model's own requests") == 2
 
 
 def test_preprocessing_is_part_of_the_card(run, home, own_models):

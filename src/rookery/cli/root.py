@@ -21,6 +21,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Send events for the objects of a bucket that have no result.",
     ),
     "serve": ("rookery.cli.serve", "Serve one function over HTTP."),
+    "snapshot": ("rookery.cli.snapshot", "Make, look into and wake snapshots of warmed functions."),
     "source": ("rookery.cli.source", "Turn bucket notifications into events for a sink."),
     "storage": ("rookery.cli.storage", "Run the embedded S3."),
     "up": ("rookery.cli.up", "Run it all on this machine: bucket, broker, source, functions."),

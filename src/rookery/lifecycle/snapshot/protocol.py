@@ -1,6 +1,6 @@
 """The port to whatever takes and restores a snapshot of this process."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,8 @@ class Driver(Protocol):
     """Something that snapshots this process while it waits."""
 
     name: str
+    descriptors: Collection[int]
+    """What this process holds open for the driver alone, and a restored one gets anew."""
 
     def wait(self) -> Restored | None:
         """Say that this process may be snapshotted, and block until it has been.

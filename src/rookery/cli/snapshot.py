@@ -1,0 +1,130 @@
+"""`rookery snapshot`: a warmed function as files, and back."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+
+# name -> (module, attribute)
+_REPORTS: Final = {
+    "check": ("rookery.cli.snapshot_report", "check"),
+    "inspect": ("rookery.cli.snapshot_report", "inspect"),
+}
+
+_directory = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group(name="snapshot")
+def command() -> None:
+    """Make, look into and wake snapshots of warmed functions.
+
+    A snapshot is a process that has loaded and warmed its model, written to files by CRIU. Waking
+    it takes a fraction of the time that booting takes. Its files hold all of the process's memory:
+    keep them as private as the model. `rookery snapshot check` says whether it can be done here.
+    """
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  rookery snapshot create classify -o snapshot/
+  ROOKERY_BACKEND=openvino rookery snapshot create classify -o snapshot/
+  rookery serve classify --snapshot snapshot/
+"""
+)
+@click.argument("function")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder to make; an older snapshot there is replaced.",
+)
+@click.option(
+    "--functions",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("functions"),
+    show_default=True,
+    help="The folder of function folders.",
+)
+@click.option("--model", help="The model to load, NAME or NAME/VERSION [ROOKERY_MODEL].")
+@click.option("--backend", help="tensorflow, openvino or fixed [ROOKERY_BACKEND].")
+def create(
+    *, function: str, output: Path, root: Path, model: str | None, backend: str | None
+) -> None:
+    """Load and warm FUNCTION, and write it to a folder.
+
+    Credentials, tokens and addresses are not part of it: they are read when it wakes.
+    """
+    from rookery.cli.serve import Options, Plan
+    from rookery.frozen import donor_environment, frozen, secrets_in
+    from rookery.snapshots import criu
+    from rookery.snapshots.create import Plan as Order
+    from rookery.snapshots.create import create as make
+    from rookery.snapshots.create import require_replaceable
+
+    require_replaceable(output)
+    program = criu.find_in(os.environ)
+    secrets = secrets_in(os.environ)
+    plan = Plan.read(Options(function, root, None, None, model, backend, None))
+    folder = plan.folder.path.absolute()
+    order = Order(
+        function=plan.folder.name,
+        folder=folder,
+        command=(sys.executable, "-m", "rookery", "serve", str(folder)),
+        environ=donor_environment(os.environ, plan.settings),
+        frozen=frozen(plan.settings, plan.folder),
+        secrets=secrets,
+        program=program,
+    )
+    click.echo(f"warming {plan.folder.name} up", err=True)
+    made = make(order, output, on_line=lambda line: click.echo(f"  {line}", err=True))
+    click.echo(
+        f"{output}: {plan.folder.name}, {_megabytes(made.layout.mapped)} mapped when it wakes and "
+        f"{_megabytes(made.layout.copied)} copied; warmed in {made.warm_seconds:.1f} s, "
+        f"dumped in {made.dump_seconds:.1f} s"
+    )
+
+
+@command.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog="""\b
+Examples:
+  rookery snapshot run snapshot/
+  rookery snapshot run snapshot/ --port 9000
+""",
+)
+@_directory
+@click.option("--host", help="The address to listen on [ROOKERY_HOST].")
+@click.option("--port", type=int, help="The port to listen on; 0 picks a free one [PORT].")
+def run(*, directory: Path, host: str | None, port: int | None) -> None:
+    """Wake the snapshot in DIRECTORY and serve; end with an error where that cannot be.
+
+    `rookery serve FUNCTION --snapshot DIRECTORY` boots instead where it cannot be.
+    """
+    from rookery.snapshots import criu, manifest
+    from rookery.snapshots.wake import wake
+
+    folder = manifest.read(str(directory)).folder
+    options = [
+        part
+        for name, value in (("--host", host), ("--port", port))
+        if value is not None
+        for part in (name, str(value))
+    ]
+    sys.exit(
+        wake(
+            str(directory),
+            (folder, *options),
+            program=criu.find_in(os.environ),
+            environ=os.environ,
+        )
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"

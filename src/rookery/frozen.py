@@ -1,0 +1,102 @@
+"""What a snapshot fixes: the settings and the files that a warmed function was made from.
+
+A clone compares its own with those it was made with; the rest it reads anew.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rookery.events.identity import digest
+from rookery.function_folder import FunctionFolder
+from rookery.models.card import dump
+from rookery.models.repository import Repository
+from rookery.settings import SECRET_VARIABLES, Settings
+
+_FIXED: Final = {
+    "ROOKERY_BACKEND": "backend",
+    "ROOKERY_THREADS": "threads",
+    "ROOKERY_TOP_K": "top_k",
+    "ROOKERY_CONCURRENCY": "concurrency",
+    "ROOKERY_QUEUE": "queue",
+    "ROOKERY_MAX_BODY_BYTES": "max_body_bytes",
+    "ROOKERY_MAX_PIXELS": "max_pixels",
+    "ROOKERY_FORMATS": "formats",
+}
+
+# What a donor may know of the environment it is started from, beside the settings above; no
+# secret has any of these names.
+_HARMLESS: Final = frozenset(
+    {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "USER"}
+)
+_HARMLESS_PREFIXES: Final = (
+    "LC_", "PYTHON", "TF_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENBLAS_", "MKL_",
+    "GLIBC_", "MALLOC_", "COVERAGE_", "COV_",
+)  # fmt: skip
+
+# Of the tools around us; ours are SECRET_VARIABLES.
+_KNOWN_SECRETS: Final = frozenset(
+    {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"}
+)
+
+
+def frozen(settings: Settings, folder: FunctionFolder) -> dict[str, str]:
+    """Return what is fixed once *settings* and *folder* have been warmed, by name.
+
+    Raises:
+        ModelNotFound, ModelInvalid: the model cannot be used.
+    """
+    card = Repository(settings.home / "models").find(settings.model).card
+    code = b"".join((folder.path / name).read_bytes() for name in ("func.yaml", folder.target.name))
+    fixed = {name: _text(getattr(settings, field)) for name, field in _FIXED.items()}
+    return {
+        "function": f"{folder.name} ({digest(code.hex())[:16]})",
+        "model": f"{card.name}/{card.version} ({digest(dump(card))[:16]})",
+        **fixed,
+    }
+
+
+def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Say what differs between what was frozen *then* and what is *now*."""
+    return [
+        f"{name} is {now.get(name, 'unset')}, it was {then.get(name, 'unset')}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
+
+
+def donor_environment(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return what the donor's environment may hold of *environ*: an allow-list, and no secret."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
+    } | {
+        "ROOKERY_HOME": str(settings.home.absolute()),
+        "ROOKERY_MODEL": settings.model,
+        "ROOKERY_HOOK_SECONDS": str(settings.hook_seconds),
+        **{
+            name: _text(value)
+            for name, field in _FIXED.items()
+            if (value := getattr(settings, field)) is not None
+        },
+    }
+
+
+def secrets_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of *environ* that must be in no snapshot."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if value and name in _KNOWN_SECRETS | SECRET_VARIABLES and not _is_local(name, value)
+    }
+
+
+def _is_local(name: str, value: str) -> bool:
+    """Whether *value* names a dedup window that no password can be in."""
+    return name == "ROOKERY_DEDUP" and "://" not in value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,49 @@
+"""The `rookery` command's entry: a snapshot is woken before any command is imported.
+
+A command line that names a snapshot is recognized by hand, because the library that parses the
+others takes longer to import than a snapshot takes to wake. Whatever is unclear is left to it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:]
+    directory = snapshot_of(arguments)
+    if directory is not None and (status := _wake(directory, arguments)) is not None:
+        sys.exit(status)
+    from rookery.cli import main as run_command
+
+    run_command()
+
+
+def snapshot_of(arguments: Sequence[str]) -> str | None:
+    """Return the folder after `--snapshot` of `rookery serve`; None where there is none."""
+    if not arguments or arguments[0] != "serve" or {"-h", "--help", "--"} & set(arguments):
+        return None
+    for position, argument in enumerate(arguments):
+        if argument == "--snapshot" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith("--snapshot="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _wake(directory: str, arguments: Sequence[str]) -> int | None:
+    """Return the status the woken snapshot ended with; None, and a line, where it was not woken."""
+    from rookery.errors import RookeryError
+    from rookery.snapshots import criu, wake
+
+    try:
+        return wake.wake(
+            directory,
+            arguments[1:],
+            program=criu.find_in(os.environ),
+            environ=os.environ,
+        )
+    except RookeryError as error:
+        print(f"rookery: booting without the snapshot: {error}", file=sys.stderr)
+        return None

@@ -1,0 +1,62 @@
+"""Which snapshot driver this process has: what its setting says, or what is there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from rookery.errors import SettingsInvalid
+from rookery.lifecycle.snapshot.criu import PipeDriver
+from rookery.lifecycle.snapshot.gvisor import CHECKPOINT, GvisorDriver
+from rookery.lifecycle.snapshot.none import NoSnapshots
+from rookery.lifecycle.snapshot.protocol import Driver
+from rookery.lifecycle.snapshot.sentinel import SentinelDriver
+
+Choice = Literal["auto", "none", "criu", "sentinel", "gvisor"]
+
+PIPES: Final = "ROOKERY_SNAPSHOT_PIPES"
+CONTROL_DIRECTORY: Final = "SNAPSHOT_CONTROL_DIR"
+_DEFAULT_CONTROL_DIRECTORY: Final = "/snapshot-control"
+
+
+def choose(
+    choice: Choice, environ: Mapping[str, str], *, gvisor_checkpoint: Path = CHECKPOINT
+) -> Driver:
+    """Return the driver that *choice* names; `auto` looks what there is, in a fixed order.
+
+    CRIU's pipes first (whoever starts a donor made them for it), then the control directory of
+    an agent, then gVisor's file, else none.
+
+    Raises:
+        SettingsInvalid: the driver that is asked for cannot work here, and why.
+    """
+    if choice == "auto":
+        choice = _found(environ, gvisor_checkpoint)
+    if choice == "criu":
+        return PipeDriver(*_pipes(environ))
+    if choice == "sentinel":
+        return SentinelDriver(Path(environ.get(CONTROL_DIRECTORY) or _DEFAULT_CONTROL_DIRECTORY))
+    if choice == "gvisor":
+        return GvisorDriver(gvisor_checkpoint)
+    return NoSnapshots()
+
+
+def _found(environ: Mapping[str, str], gvisor_checkpoint: Path) -> Choice:
+    if environ.get(PIPES):
+        return "criu"
+    if environ.get(CONTROL_DIRECTORY):
+        return "sentinel"
+    if gvisor_checkpoint.exists():
+        return "gvisor"
+    return "none"
+
+
+def _pipes(environ: Mapping[str, str]) -> tuple[int, int]:
+    text = environ.get(PIPES, "")
+    control, comma, status = text.partition(",")
+    if not (comma and control.isdecimal() and status.isdecimal()):
+        problem = (
+            f"{PIPES}={text!r} must be two descriptors, such as 3,4: `rookery snapshot create` "
+            "makes them, so ROOKERY_SNAPSHOT=criu is not set by hand"
+        )
+        raise SettingsInvalid([problem])
+    return int(control), int(status)

@@ -1,0 +1,61 @@
+"""CRIU takes the snapshot: its creator and its launcher talk to this process through two pipes.
+
+CRIU gives a restored process other pipes in the place of those that it was dumped with, so what
+the launcher writes is the first thing that a clone reads.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from rookery.errors import SnapshotFailed
+from rookery.lifecycle.snapshot.protocol import Restored
+
+_CHUNK: Final = 65_536
+
+
+class PipeDriver:
+    """A `Driver` that reads one message from *control* and writes lines of JSON to *status*."""
+
+    name = "criu"
+
+    def __init__(self, control: int, status: int) -> None:
+        """Take over the two descriptors."""
+        self.descriptors = (control, status)
+        self._control = control
+        self._status = status
+        self._reported = False
+
+    def wait(self) -> Restored | None:
+        """Say `ready`, and read what the launcher sends to a restored process."""
+        self._say({"state": "ready"})
+        message = b""
+        while part := os.read(self._control, _CHUNK):
+            message += part
+        os.close(self._control)
+        if not message:
+            raise SnapshotFailed("whoever was to make or restore the snapshot went away")
+        sent = json.loads(message)
+        return Restored(
+            environ=sent["environ"],
+            arguments=tuple(sent["arguments"]),
+            directory=sent["directory"],
+        )
+
+    def report(self, refusal: str | None) -> None:
+        """Tell the launcher, once; it boots normally after a refusal."""
+        if self._reported:
+            return
+        self._reported = True
+        if refusal is None:
+            self._say({"state": "serving"})
+        else:
+            self._say({"state": "refused", "reason": refusal})
+        os.close(self._status)
+
+    def _say(self, line: Mapping[str, str]) -> None:
+        try:
+            os.write(self._status, json.dumps(line).encode() + b"\n")
+        except OSError as exc:
+            raise SnapshotFailed(f"whoever restored the snapshot went away: {exc}") from exc

@@ -1,0 +1,104 @@
+"""What a function does before its snapshot point: load, warm, and one request through everything.
+
+Nothing here opens a socket or reads a credential.
+"""
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from werkzeug.test import Client
+
+from rookery.backends.registry import create_backend
+from rookery.connections import connect
+from rookery.dedup.registry import preload as preload_window
+from rookery.errors import BackendFailed
+from rookery.images.limits import ImageLimits
+from rookery.images.sample import sample_jpeg
+from rookery.lifecycle.phases import Warmed, load, warm
+from rookery.models.repository import Repository
+from rookery.serving.app import create_app
+from rookery.serving.gallery import Gallery
+from rookery.serving.gate import Gate
+from rookery.serving.metrics import FunctionMetrics
+from rookery.serving.service import Service
+from rookery.serving.startup import Startup
+from rookery.settings import Settings
+from rookery.storage.s3 import Preloaded
+from rookery.storage.s3 import preload as preload_s3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A warmed function, before its snapshot point.
+
+    Attributes:
+        warmed: the classifier, bounded by *gate*.
+        gate: how many requests may be inside.
+        preloaded: what makes connecting to S3 quick; None where S3 is not used.
+    """
+
+    warmed: Warmed
+    gate: Gate
+    preloaded: Preloaded | None
+
+
+def prepare(settings: Settings, gate: Gate, *, s3: bool) -> Prepared:
+    """Load and warm the model that *settings* name, and what connecting will need.
+
+    Raises:
+        ModelNotFound, ModelInvalid, BackendMissing: the model cannot be used.
+        BackendFailed: the model cannot answer.
+    """
+    version = Repository(settings.home / "models").find(settings.model)
+    backend = create_backend(settings.backend, threads=settings.threads)
+    preloaded = preload_s3() if s3 else None
+    preload_window(settings.dedup.get_secret_value())
+    limits = ImageLimits(
+        max_bytes=settings.max_body_bytes,
+        max_pixels=settings.max_pixels,
+        formats=settings.formats,
+    )
+    warmed = warm(load(version, backend), limits=limits, top_k=settings.top_k, turn=gate.turn)
+    return Prepared(warmed, gate, preloaded)
+
+
+def rehearse(name: str, settings: Settings, prepared: Prepared) -> None:
+    """Answer requests through the whole HTTP application, without a server or a connection.
+
+    What the first request of a process would import, compile and cache is then in the snapshot.
+
+    Raises:
+        BackendFailed: a request is not answered with 200.
+    """
+    alone = settings.model_copy(
+        update={"s3_enabled": False, "results_bucket": None, "sink": None, "on_poison": "reject"}
+    )
+    metrics = FunctionMetrics()
+
+    @contextmanager
+    def open_alone() -> Iterator[Service]:
+        with connect(prepared.warmed, name, alone, metrics, None) as subscriber:
+            yield Service(
+                classifier=prepared.warmed.classifier,
+                gallery=Gallery(settings.home, settings.default_image),
+                metrics=metrics,
+                subscriber=subscriber,
+            )
+
+    startup = Startup(open_alone, wait_seconds=settings.startup_seconds)
+    app = create_app(name, startup, prepared.gate, metrics, max_body_bytes=settings.max_body_bytes)
+    client = Client(app)
+    image = sample_jpeg()
+    for _ in range(2):
+        answer = client.post("/", input_stream=io.BytesIO(image), content_length=len(image))
+        if answer.status_code != HTTPStatus.OK:
+            raise BackendFailed(f"the rehearsal is answered {answer.status}: {answer.text}")
+    client.get("/health/readiness")
+    client.get("/metrics")
+    startup.close()

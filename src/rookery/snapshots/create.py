@@ -1,0 +1,165 @@
+"""Makes a snapshot: a donor is run to its snapshot point, dumped, laid out, searched and described.
+
+All of it happens in a hidden folder beside the wanted one, which gets its name at the very end.
+"""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from rookery.errors import SnapshotFailed, SnapshotInvalid, SnapshotUnsafe
+from rookery.snapshots import criu, manifest
+from rookery.snapshots.donor import run_donor
+from rookery.snapshots.facts import facts
+from rookery.snapshots.layout import Layout, lay_out
+from rookery.snapshots.leaks import leaked
+
+_LOG: Final = "dump.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to make a snapshot of.
+
+    Attributes:
+        function: the function's name.
+        folder: its folder.
+        command: what starts the donor.
+        environ: the donor's whole environment.
+        frozen: what is fixed from then on: settings, model, function.
+        secrets: the values, by name, that must not be in the snapshot.
+        program: CRIU.
+    """
+
+    function: str
+    folder: Path
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    frozen: Mapping[str, str]
+    secrets: Mapping[str, str]
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made, and how long it took.
+
+    Attributes:
+        layout: what a clone maps, and what is copied into it.
+        warm_seconds: until the donor waited.
+        dump_seconds: CRIU's dump.
+    """
+
+    layout: Layout
+    warm_seconds: float
+    dump_seconds: float
+
+
+def create(plan: Plan, directory: Path, *, on_line: Callable[[str], None]) -> Made:
+    """Make the snapshot *plan* describes in *directory*, which is replaced if it holds one.
+
+    Raises:
+        SnapshotInvalid: the directory exists and holds something else.
+        SnapshotFailed: the donor, CRIU or the disk failed. Nothing is left behind.
+        SnapshotUnsafe: a secret was found in the memory of the donor. Nothing is left behind.
+    """
+    require_replaceable(directory)
+    try:
+        with _incoming(directory) as incoming:
+            started = perf_counter()
+            with run_donor(plan.command, plan.environ, on_line) as donor:
+                waited = perf_counter()
+                _dump(plan.program, donor.process, incoming)
+            dumped = perf_counter()
+            layout = lay_out(str(incoming))
+            if found := leaked(incoming, plan.secrets):
+                raise SnapshotUnsafe([f"the value of {name}, in its memory" for name in found])
+            for path in incoming.iterdir():
+                path.chmod(0o600)
+            made = Made(layout, waited - started, dumped - waited)
+            manifest.write(str(incoming), _describe(plan, incoming, donor.pipes, made))
+    except OSError as exc:
+        raise SnapshotFailed(f"the snapshot cannot be written to {directory}: {exc}") from exc
+    return made
+
+
+def require_replaceable(directory: Path) -> None:
+    """See whether a snapshot may be put at *directory*: nothing is there, or an older snapshot.
+
+    Raises:
+        SnapshotInvalid: something else is there.
+    """
+    if not directory.exists() or (directory / manifest.NAME).is_file():
+        return
+    if directory.is_dir() and not any(directory.iterdir()):
+        return
+    raise SnapshotInvalid(
+        f"{directory} exists and is no snapshot; name a folder that does not exist, or an older "
+        "snapshot to replace"
+    )
+
+
+@contextmanager
+def _incoming(directory: Path) -> Iterator[Path]:
+    """Make a hidden folder, and put it in the place of *directory* when the block succeeds."""
+    directory = directory.absolute()
+    incoming = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
+    outgoing = incoming.with_suffix(".old")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    incoming.mkdir(mode=0o700)
+    try:
+        yield incoming
+        if directory.exists():
+            directory.rename(outgoing)
+        incoming.rename(directory)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+        shutil.rmtree(outgoing, ignore_errors=True)
+
+
+def _dump(program: str, process: int, directory: Path) -> None:
+    # Files are born private: they hold a whole process.
+    done = subprocess.run(  # noqa: S603
+        criu.dump_command(program, process, str(directory)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        umask=0o077,
+        check=False,
+    )
+    log = directory / _LOG
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if done.returncode != 0:
+        said = criu.last_error([*done.stderr.splitlines(), *lines])
+        raise SnapshotFailed(
+            f"CRIU cannot dump the function: {said}; `rookery snapshot check` says what is missing"
+        )
+    log.unlink(missing_ok=True)
+
+
+def _describe(
+    plan: Plan, directory: Path, pipes: Mapping[str, str], made: Made
+) -> manifest.Manifest:
+    return manifest.Manifest(
+        function=plan.function,
+        folder=os.fspath(plan.folder),
+        made=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        facts=facts(plan.program, None),
+        frozen=plan.frozen,
+        pipes=pipes,
+        sizes={
+            "mapped": made.layout.mapped,
+            "copied": made.layout.copied,
+            "areas": made.layout.areas,
+        },
+        files=manifest.sums(str(directory)),
+    )

@@ -1,0 +1,111 @@
+"""CRIU's command lines: the program, the dump of a donor, and the restore of a clone.
+
+Imported before a snapshot is woken, where every millisecond counts.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from rookery.errors import CriuMissing
+
+OLDEST = (4, 1)
+"""Older ones fail on kernels from 6.x on: they cannot parse the vDSO."""
+
+# What a clone maps its pages from: CRIU is handed an open file in the place of this path, so a
+# snapshot may be moved.
+MEMORY_PATH = "/rookery/memory"
+
+STREAMS = ("stdout", "stderr", "control", "status")
+"""The donor's pipes, in the order of the descriptors 1 to 4."""
+
+_QUIET = "-v1"  # errors
+_COMMON = (
+    "--manage-cgroups=ignore",  # a clone lives in the launcher's cgroup, wherever that is
+)
+
+
+def find(setting: str | None, home: str, path: str) -> str:
+    """Return the program: *setting*, or that of `scripts/install-criu` in *home*, or of *path*.
+
+    Raises:
+        CriuMissing: there is none.
+    """
+    if setting:
+        if os.access(setting, os.X_OK):
+            return setting
+        raise CriuMissing(f"ROOKERY_CRIU={setting} is no program that can be run")
+    folders = [os.path.join(home, "criu", "bin"), *path.split(os.pathsep), "/usr/sbin"]
+    for folder in folders:
+        program = os.path.join(folder, "criu")
+        if os.access(program, os.X_OK):
+            return os.path.abspath(program)
+    raise CriuMissing("CRIU is not installed; install it with: scripts/install-criu")
+
+
+def find_in(environ: Mapping[str, str]) -> str:
+    """Return the program that *environ* leads to, as the settings of a function do.
+
+    Raises:
+        CriuMissing: there is none.
+    """
+    home = environ.get("ROOKERY_HOME") or ".rookery"
+    return find(environ.get("ROOKERY_CRIU"), home, environ.get("PATH", os.defpath))
+
+
+def dump_command(program: str, process: int, directory: str) -> list[str]:
+    """Return the command that dumps *process* into *directory* and ends it."""
+    return [
+        program,
+        "dump",
+        f"--tree={process}",
+        f"--images-dir={directory}",
+        "--log-file=dump.log",
+        _QUIET,
+        *_COMMON,
+    ]
+
+
+def restore_command(  # noqa: PLR0913
+    program: str,
+    *,
+    directory: str,
+    work: str,
+    pipes: Mapping[str, str],
+    streams: Mapping[str, int],
+    memory: int | None,
+) -> list[str]:
+    """Return the command that restores a clone as a child of whoever runs it, and ends.
+
+    Args:
+        program: CRIU.
+        directory: the snapshot.
+        work: an empty folder for the log and the clone's process id, `log` and `pid`.
+        pipes: CRIU's names of the donor's pipes, by stream.
+        streams: the descriptors that take their places.
+        memory: the descriptor of the file that pages are mapped from.
+    """
+    command = [
+        program,
+        "restore",
+        f"--images-dir={directory}",
+        f"--work-dir={work}",
+        "--log-file=log",
+        "--pidfile=pid",
+        _QUIET,
+        *_COMMON,
+        "--restore-detached",
+        "--restore-sibling",
+    ]
+    for stream in STREAMS:
+        command += ("--inherit-fd", f"fd[{streams[stream]}]:{pipes[stream]}")
+    if memory is not None:
+        command += ("--inherit-fd", f"fd[{memory}]:{MEMORY_PATH.lstrip('/')}")
+    return command
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """Return what CRIU's log says about its failure, without the place in its source."""
+    errors = [line for line in lines if "Error (" in line and "RLIMIT" not in line]
+    if not errors:
+        return "CRIU gave no reason"
+    return errors[-1].partition("): ")[2].strip() or errors[-1].strip()

@@ -1,0 +1,287 @@
+"""The images of a CRIU dump that say what memory its one process has, read and written.
+
+Only what lets its pages be laid out anew is understood; all else is kept as it came. What is not
+known well enough to be changed is refused, so that the dump stays as CRIU wrote it.
+(criu.org/Images; the messages are in images/*.proto of CRIU)
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from rookery import protobuf
+from rookery.errors import SnapshotFailed
+from rookery.protobuf import Field
+
+PAGE: Final = mmap.PAGESIZE
+
+_COMMON_MAGIC: Final = 0x54564319
+_MAGICS: Final = {
+    "files": 0x56303138,
+    "mm": 0x57492820,
+    "pagemap": 0x56084025,
+    "pstree": 0x50273030,
+}
+_HEAD: Final = struct.Struct("<II")
+_LENGTH: Final = struct.Struct("<I")
+
+# mm_entry and vma_entry
+_AREAS: Final = 14
+_START, _END, _OFFSET, _FILE, _PROTECTION, _FLAGS, _STATUS, _, _ADVICE, _OPEN_FLAGS = range(1, 11)
+_REGULAR: Final = 1 << 0
+_HEAP: Final = 1 << 5
+_FILE_PRIVATE: Final = 1 << 6
+_ANON_PRIVATE: Final = 1 << 9
+_GUARD: Final = 1 << 16
+_NO_RESERVE: Final = 0x4000  # MAP_NORESERVE, which is not in mmap
+# MADV_HUGEPAGE, MADV_NOHUGEPAGE and MADV_DONTDUMP mean the same to a file's pages; others don't.
+_HARMLESS_ADVICE: Final = 1 << 14 | 1 << 15 | 1 << 16
+
+# pagemap_head and pagemap_entry
+_PAGES_ID: Final = 1
+_ADDRESS, _COUNT, _IN_PARENT, _PAGE_FLAGS = range(1, 5)
+_LAZY: Final = 1 << 1
+_PRESENT: Final = 1 << 2
+
+# file_entry, reg_file_entry and fown_entry
+_REGULAR_FILE: Final = 1
+_KIND, _ID, _ENTRY = range(1, 4)
+_NO_OWNER: Final = protobuf.encode(protobuf.varint(number, 0) for number in range(1, 6))
+
+
+class Area(NamedTuple):
+    """One area of the address space (a "VMA"); *start* and *end* are addresses in bytes."""
+
+    start: int
+    end: int
+    entry: tuple[Field, ...]
+
+    @property
+    def mappable(self) -> bool:
+        """Whether its pages may come from a file, and neither process nor kernel mind.
+
+        So it has to be private anonymous memory and nothing more. Code is left alone, too: a
+        file on a file system without exec cannot be mapped with it.
+        """
+        flags = protobuf.integer(self.entry, _FLAGS)
+        protection = protobuf.integer(self.entry, _PROTECTION)
+        return (
+            protobuf.integer(self.entry, _STATUS) & ~_HEAP == _REGULAR | _ANON_PRIVATE
+            and flags & ~_NO_RESERVE == mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            and bool(protection & mmap.PROT_READ)
+            and not protection & mmap.PROT_EXEC
+            and not protobuf.integer(self.entry, _ADVICE) & ~_HARMLESS_ADVICE
+        )
+
+    @property
+    def guard(self) -> bool:
+        """Whether it only says that a part of another area is guarded against access."""
+        return bool(protobuf.integer(self.entry, _STATUS) & _GUARD)
+
+    def cut(self, start: int, end: int) -> "Area":
+        """Return the part from *start* to *end* of an area that no file is mapped to."""
+        return Area(start, end, _with(self.entry, {_START: start, _END: end}))
+
+    def mapped(self, start: int, end: int, *, file: int, offset: int) -> "Area":
+        """Return the part from *start* to *end*, mapped to the bytes of *file* at *offset*."""
+        entry = _with(
+            self.entry,
+            {
+                _START: start,
+                _END: end,
+                _OFFSET: offset,
+                _FILE: file,
+                _FLAGS: protobuf.integer(self.entry, _FLAGS) & ~mmap.MAP_ANONYMOUS,
+                _STATUS: _REGULAR | _FILE_PRIVATE,
+                _OPEN_FLAGS: os.O_RDONLY,
+            },
+        )
+        return Area(start, end, entry)
+
+
+class Run(NamedTuple):
+    """Pages in a row: *start* is their address, *offset* their place in the image of pages."""
+
+    start: int
+    pages: int
+    offset: int
+    entry: tuple[Field, ...]
+
+    @property
+    def end(self) -> int:
+        """The address behind the last page."""
+        return self.start + self.pages * PAGE
+
+    def cut(self, start: int, end: int) -> "Run":
+        """Return the part from *start* to *end*."""
+        count = (end - start) // PAGE
+        entry = _with(self.entry, {_ADDRESS: start, _COUNT: count})
+        return Run(start, count, self.offset + start - self.start, entry)
+
+
+class Dump(NamedTuple):
+    """The memory of the one process in a dump; paths are file names in its directory."""
+
+    mm: str
+    pagemap: str
+    pages: str
+    areas: tuple[Area, ...]
+    runs: tuple[Run, ...]
+
+
+def read(directory: str) -> Dump:
+    """Read the images of the dump in *directory*.
+
+    Raises:
+        SnapshotFailed: an image cannot be read, or has what is not understood here: several
+            processes, pages that are compressed or in the image of a parent, unknown fields.
+    """
+    try:
+        names = os.listdir(directory)
+        processes = len(_messages(directory, "pstree.img"))
+        if "parent" in names or processes != 1:
+            raise ValueError(f"it holds {processes} processes, or needs the dump of a parent")
+        mm = _only(names, "mm-")
+        pagemap = "pagemap-" + mm.removeprefix("mm-")
+        head, *runs = map(protobuf.parse, _messages(directory, pagemap))
+        pages = f"pages-{protobuf.integer(head, _PAGES_ID)}.img"
+        dump = Dump(mm, pagemap, pages, tuple(_areas(directory, mm)), tuple(_runs(runs)))
+        size = os.stat(os.path.join(directory, pages)).st_size
+        if size != sum(run.pages for run in dump.runs) * PAGE:
+            raise ValueError(f"{pages} has {size:,} bytes, which are not those of its pages")
+    except (OSError, ValueError, struct.error) as exc:
+        raise SnapshotFailed(f"the dump in {directory} is not understood: {exc}") from exc
+    return dump
+
+
+def rewrite(directory: str, dump: Dump, *, to: str) -> None:
+    """Write *dump*'s areas and runs to its images in *directory*, names ending in *to* added.
+
+    Raises OSError where they cannot be written.
+    """
+    (entry,) = _messages(directory, dump.mm)
+    fields = protobuf.parse(entry)
+    first = next(at for at, field in enumerate(fields) if field.number == _AREAS)
+    others = [field for field in fields if field.number != _AREAS]
+    others[first:first] = [
+        protobuf.length(_AREAS, protobuf.encode(area.entry)) for area in dump.areas
+    ]
+    _write(directory, dump.mm, [protobuf.encode(others)], to=to)
+    head = _messages(directory, dump.pagemap)[0]
+    runs = (protobuf.encode(run.entry) for run in dump.runs)
+    _write(directory, dump.pagemap, [head, *runs], to=to)
+
+
+def unused_file(directory: str) -> int:
+    """Return an id that no file of the dump in *directory* has."""
+    ids = (protobuf.integer(protobuf.parse(entry), _ID) for entry in _files(directory))
+    return max(ids, default=0) + 1
+
+
+def add_file(directory: str, number: int, name: str, *, to: str) -> None:
+    """Write the image of files with a further one in it, with the id *number*, opened to be read.
+
+    Raises OSError where it cannot be written.
+    """
+    file = protobuf.encode(
+        [
+            protobuf.varint(1, number),
+            protobuf.varint(2, os.O_RDONLY),
+            protobuf.varint(3, 0),
+            protobuf.length(5, _NO_OWNER),
+            protobuf.length(6, name.encode()),
+        ]
+    )
+    entry = protobuf.encode(
+        [
+            protobuf.varint(_KIND, _REGULAR_FILE),
+            protobuf.varint(_ID, number),
+            protobuf.length(_ENTRY, file),
+        ]
+    )
+    _write(directory, FILES, [*_files(directory), entry], to=to)
+
+
+FILES: Final = "files.img"
+
+
+def _files(directory: str) -> list[bytes]:
+    return _messages(directory, FILES)
+
+
+def _areas(directory: str, name: str) -> Iterable[Area]:
+    (mm,) = _messages(directory, name)
+    last = 0
+    for message in protobuf.every(protobuf.parse(mm), _AREAS):
+        entry = tuple(protobuf.parse(message))
+        area = Area(protobuf.integer(entry, _START), protobuf.integer(entry, _END), entry)
+        if area.start >= area.end or (area.start < last and not area.guard):
+            raise ValueError(f"{name} has the area {area.start:x}-{area.end:x} in a wrong place")
+        last = max(last, area.end)
+        yield area
+
+
+def _runs(entries: Iterable[Sequence[Field]]) -> Iterable[Run]:
+    offset = last = 0
+    for fields in entries:
+        entry = tuple(fields)
+        start, count = protobuf.integer(entry, _ADDRESS), protobuf.integer(entry, _COUNT)
+        unknown = {field.number for field in entry} - {_ADDRESS, _COUNT, _IN_PARENT, _PAGE_FLAGS}
+        flags = protobuf.integer(entry, _PAGE_FLAGS, _PRESENT)
+        if unknown or flags & ~_LAZY != _PRESENT or protobuf.integer(entry, _IN_PARENT):
+            raise ValueError(f"the pages at {start:x} are kept in a way that is not known")
+        if start < last or start % PAGE or not count:
+            raise ValueError(f"the {count} pages at {start:x} are in a wrong place")
+        yield Run(start, count, offset, entry)
+        offset += count * PAGE
+        last = start + count * PAGE
+
+
+def _only(names: Iterable[str], prefix: str) -> str:
+    found = [name for name in names if name.startswith(prefix) and name.endswith(".img")]
+    if len(found) != 1:
+        raise ValueError(f"it has {len(found)} images {prefix}*.img")
+    return found[0]
+
+
+def _messages(directory: str, name: str) -> list[bytes]:
+    with open(os.path.join(directory, name), "rb") as file:
+        data = file.read()
+    magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
+    if _HEAD.unpack_from(data) != (_COMMON_MAGIC, magic):
+        raise ValueError(f"{name} starts with {data[: _HEAD.size].hex()}")
+    messages = []
+    at = _HEAD.size
+    while at < len(data):
+        (size,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        if at + size > len(data):
+            raise ValueError(f"{name} ends in the middle of a message")
+        messages.append(data[at : at + size])
+        at += size
+    return messages
+
+
+def _write(directory: str, name: str, messages: Iterable[bytes], *, to: str) -> None:
+    magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
+    with open(os.path.join(directory, name + to), "xb", opener=private) as file:
+        file.write(_HEAD.pack(_COMMON_MAGIC, magic))
+        for message in messages:
+            file.write(_LENGTH.pack(len(message)) + message)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: an opener for `open()`."""
+    return os.open(path, flags, 0o600)
+
+
+def _with(entry: Iterable[Field], values: dict[int, int]) -> tuple[Field, ...]:
+    fields = [
+        protobuf.varint(field.number, values[field.number]) if field.number in values else field
+        for field in entry
+    ]
+    present = {field.number for field in fields}
+    fields += [protobuf.varint(new, values[new]) for new in values if new not in present]
+    return tuple(fields)

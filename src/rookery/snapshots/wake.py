@@ -1,0 +1,263 @@
+"""Wakes a snapshot: CRIU restores a clone, and this process stays its parent until it ends.
+
+While CRIU restores, the clone's key and the checksums of its pages are checked: a restored clone
+first of all waits for a message, which it gets only when everything is in order. So nothing of a
+damaged or foreign snapshot ever runs.
+
+Imported before a snapshot is woken, where every millisecond counts: what is not needed to start
+CRIU is imported while CRIU runs.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from rookery.errors import RookeryError, SnapshotFailed, SnapshotMismatch
+from rookery.snapshots import criu, manifest
+
+# CRIU, the hooks (bounded by ROOKERY_HOOK_SECONDS) and binding the port, all together.
+_SECONDS = 60
+_LONGEST_MESSAGE = 65_536
+
+
+def wake(
+    directory: str, arguments: Sequence[str], *, program: str, environ: Mapping[str, str]
+) -> int:
+    """Restore the snapshot in *directory*, and return the status its process ends with.
+
+    Args:
+        directory: the snapshot.
+        arguments: the command line that the clone serves by.
+        program: CRIU.
+        environ: the clone's environment.
+
+    Raises:
+        SnapshotInvalid: the directory holds no snapshot, or a damaged one.
+        SnapshotMismatch: it is of other code or another machine.
+        SnapshotFailed: CRIU could not restore it, or the clone ended before it served.
+    """
+    described = manifest.read(directory)
+    manifest.verify_small(directory, described)
+    launch = _Launch(directory, described, program)
+    try:
+        with launch.bounded():
+            launch.check()
+            launch.await_restored()
+            launch.release(arguments, environ)
+            launch.await_serving()
+        return launch.await_end()
+    except _Stopped:
+        launch.end()
+        return 0
+    except RookeryError:
+        launch.end()
+        raise
+    finally:
+        launch.clean()
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT came before the clone served."""
+
+
+class _Launch:
+    """One attempt: CRIU's process, the pipes to the clone, and the clone."""
+
+    def __init__(self, directory: str, described: manifest.Manifest, program: str) -> None:
+        self._directory = directory
+        self._manifest = described
+        self._program = program
+        self._work = _make_work_folder()
+        self._clone = 0
+        self._serving = False
+        self._received = b""
+        control_read, self._control = os.pipe()
+        self._status, status_write = os.pipe()
+        memory = _open_memory(directory)
+        streams = {"stdout": 1, "stderr": 2, "control": control_read, "status": status_write}
+        command = criu.restore_command(
+            program,
+            directory=directory,
+            work=self._work,
+            pipes=described.pipes,
+            streams=streams,
+            memory=memory,
+        )
+        theirs = [fd for fd in (control_read, status_write, memory) if fd is not None]
+        for descriptor in theirs:
+            os.set_inheritable(descriptor, True)
+        try:
+            self._criu = os.posix_spawn(program, command, {"PATH": os.defpath})
+        except OSError as exc:
+            self.clean()
+            raise SnapshotFailed(f"{program} cannot be run: {exc.strerror}") from exc
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+
+    def bounded(self) -> "_Bounded":
+        """Return a context that ends with SnapshotFailed after a time, and heeds signals."""
+        return _Bounded(self)
+
+    def check(self) -> None:
+        """Compare the key, and the checksums of the pages, while CRIU restores."""
+        from rookery.snapshots.facts import differences, facts
+
+        if found := differences(self._manifest.facts, facts(self._program, None)):
+            raise SnapshotMismatch(found)
+        manifest.verify_big(self._directory, self._manifest)
+
+    def await_restored(self) -> None:
+        """Wait for CRIU to end."""
+        _, status = os.waitpid(self._criu, 0)
+        self._criu = 0
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise SnapshotFailed(f"CRIU cannot restore {self._directory}: {self._reason()}")
+        with open(os.path.join(self._work, "pid"), encoding="ascii") as file:
+            self._clone = int(file.read())
+
+    def release(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Let the clone go on, and tell it where it is."""
+        message = {
+            "environ": dict(environ),
+            "arguments": list(arguments),
+            "directory": os.getcwd(),
+        }
+        rest = memoryview(json.dumps(message).encode())
+        try:
+            while rest:
+                rest = rest[os.write(self._control, rest) :]
+        except BrokenPipeError as exc:
+            raise SnapshotFailed("the restored process ended at once") from exc
+        os.close(self._control)
+        self._control = -1
+
+    def await_serving(self) -> None:
+        """Wait for the clone's word that it serves."""
+        said = json.loads(self._line() or '{"state": "gone"}')
+        if said["state"] == "refused":
+            raise SnapshotFailed(f"the restored process refused to serve: {said['reason']}")
+        if said["state"] != "serving":
+            raise SnapshotFailed(f"the restored process ended before it served{self._how()}")
+        self._serving = True
+
+    def await_end(self) -> int:
+        """Pass signals on until the clone ends; return its exit status."""
+        self._clean_work_folder()
+        _, status = os.waitpid(self._clone, 0)
+        self._clone = 0
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
+
+    def stop(self, number: int) -> None:
+        """Heed a signal: the clone's when it serves, an end of the attempt before that."""
+        if not (self._serving and self._clone):
+            raise _Stopped
+        os.kill(self._clone, number)
+
+    def end(self) -> None:
+        """End whatever this attempt has started."""
+        import signal
+
+        for process in _children():
+            os.kill(process, signal.SIGKILL)
+        while True:
+            try:
+                os.wait()
+            except ChildProcessError:
+                return
+
+    def clean(self) -> None:
+        """Remove what lies about; may be called twice."""
+        for descriptor in (self._control, self._status):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._control = self._status = -1
+        self._clean_work_folder()
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._received:
+            part = os.read(self._status, _LONGEST_MESSAGE)
+            if not part:
+                return b""
+            self._received += part
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _how(self) -> str:
+        _, status = os.waitpid(self._clone, 0)
+        self._clone = 0
+        code = os.waitstatus_to_exitcode(status)
+        return f", by signal {-code}" if code < 0 else f", with exit status {code}"
+
+    def _reason(self) -> str:
+        try:
+            with open(os.path.join(self._work, "log"), encoding="utf-8", errors="replace") as log:
+                return criu.last_error(log.read().splitlines())
+        except OSError:
+            return "CRIU gave no reason"
+
+    def _clean_work_folder(self) -> None:
+        for name in ("log", "pid", "stats-restore"):
+            try:
+                os.unlink(os.path.join(self._work, name))
+            except FileNotFoundError:
+                pass
+        try:
+            os.rmdir(self._work)
+        except OSError:
+            pass
+
+
+class _Bounded:
+    """Signal handlers and an alarm, for as long as an attempt takes."""
+
+    def __init__(self, launch: _Launch) -> None:
+        self._launch = launch
+
+    def __enter__(self) -> None:
+        import signal
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del frame
+            self._launch.stop(number)
+
+        def give_up(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            raise SnapshotFailed(f"the snapshot was not awake after {_SECONDS} s")
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, stop)
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.alarm(0)
+
+
+def _make_work_folder() -> str:
+    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - a new, private folder in it
+    folder = os.path.join(base, f"rookery-wake-{os.urandom(8).hex()}")
+    try:
+        os.mkdir(folder, 0o700)
+    except OSError as exc:
+        raise SnapshotFailed(
+            f"{folder} cannot be made for CRIU's log: {exc.strerror}; set TMPDIR to a folder "
+            "that can be written"
+        ) from exc
+    return folder
+
+
+def _open_memory(directory: str) -> int | None:
+    try:
+        return os.open(os.path.join(directory, manifest.MEMORY), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+
+
+def _children() -> list[int]:
+    with open("/proc/thread-self/children", encoding="ascii") as file:
+        return [int(number) for number in file.read().split()]
