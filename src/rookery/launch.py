@@ -45,5 +45,5 @@ def _wake(directory: str, arguments: Sequence[str]) -> int | None:
             environ=os.environ,
         )
     except RookeryError as error:
-        print(f"rookery: booting without the snapshot: {error}", file=sys.stderr)
+        sys.stderr.write(f"rookery: booting without the snapshot: {error}\n")
         return None

@@ -1,7 +1,7 @@
 """`rookery serve`: one function over HTTP."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ Examples:
     help="Wake this snapshot of `rookery snapshot create` if it fits; else boot, and say why.",
 )
 @click.pass_context
-def command(context: click.Context, **_: object) -> None:
+def command(context: click.Context, /, **_: object) -> None:
     """Serve FUNCTION: the name of a folder with a func.yaml, or a path to one.
 
     The port is bound at once; readiness follows when the model is warm. SIGTERM drains.
@@ -133,9 +133,8 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def _serve_clones(plan: Plan, driver: "Driver") -> None:
     """Prepare the function, let *driver* snapshot this process, and serve in every clone."""
-    from rookery.errors import RookeryError
+    from rookery.errors import RookeryError, SnapshotMismatch
     from rookery.frozen import changes, frozen, secrets_in
-    from rookery.errors import SnapshotMismatch
     from rookery.lifecycle.snapshot import renewal
     from rookery.lifecycle.snapshot.point import snapshot_point
 
@@ -153,9 +152,7 @@ def _serve_clones(plan: Plan, driver: "Driver") -> None:
             plan = _plan_again(plan, restored)
             if found := changes(fixed, frozen(plan.settings, plan.folder)):
                 raise SnapshotMismatch(found)
-        function.serve(
-            plan.settings, on_listening=_announcing(plan, driver), prepared=prepared
-        )
+        function.serve(plan.settings, on_listening=_announcing(plan, driver), prepared=prepared)
     except RookeryError as exc:
         driver.report(str(exc))
         raise

@@ -17,7 +17,21 @@ _REPORTS: Final = {
 _directory = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
 
-@click.group(name="snapshot")
+class _Group(click.Group):
+    """A group that imports what only looks into snapshots when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_REPORTS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _REPORTS:
+            return super().get_command(ctx, cmd_name)
+        module, name = _REPORTS[cmd_name]
+        found: click.Command = getattr(import_module(module), name)
+        return found
+
+
+@click.group(name="snapshot", cls=_Group)
 def command() -> None:
     """Make, look into and wake snapshots of warmed functions.
 

@@ -52,10 +52,14 @@ def run_donor(
         control_read, control_write = _pipe(stack)
         status_read, status_write = _pipe(stack)
         started = _start(command, environ, (control_read.fileno(), status_write.fileno()))
-        stack.callback(_end, started)
+        relays: list[threading.Thread] = []
+        stack.callback(_end, started, relays)
         assert started.stdout is not None  # noqa: S101 - both are pipes
         assert started.stderr is not None  # noqa: S101
-        relays = [_relay(stream, on_line) for stream in (started.stdout, started.stderr)]
+        # Once it waits, all that can follow is what CRIU makes of it, and unshare's surprise.
+        waiting = threading.Event()
+        streams = (started.stdout, started.stderr)
+        relays += [_relay(stream, on_line, waiting) for stream in streams]
         status_write.close()  # what is left open would hide that the process has ended
         if not status_read.readline():
             code = started.wait()
@@ -65,7 +69,8 @@ def run_donor(
                 f"the function ended with exit status {code} before it could be snapshotted; "
                 "what it said stands above"
             )
-        ends = (started.stdout, started.stderr, control_write, status_read)
+        waiting.set()
+        ends = (*streams, control_write, status_read)
         pipes = {stream: _name(end) for stream, end in zip(criu.STREAMS, ends, strict=True)}
         yield Donor(_child_of(started.pid), pipes)
 
@@ -96,15 +101,20 @@ def _start(
         ) from exc
 
 
-def _end(started: subprocess.Popen[bytes]) -> None:
-    started.kill()
-    started.wait()
+def _end(started: subprocess.Popen[bytes], relays: Sequence[threading.Thread]) -> None:
+    with started:  # closes the pipes
+        started.kill()
+        started.wait()
+        for relay in relays:
+            relay.join()
 
 
-def _relay(stream: IO[bytes], on_line: Callable[[str], None]) -> threading.Thread:
+def _relay(
+    stream: IO[bytes], on_line: Callable[[str], None], waiting: threading.Event
+) -> threading.Thread:
     def run() -> None:
-        with stream:
-            for line in stream:
+        for line in stream:
+            if not waiting.is_set():
                 on_line(line.decode(errors="replace").rstrip("\n"))
 
     thread = threading.Thread(target=run, daemon=True)

@@ -9,13 +9,17 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
 
 from rookery import protobuf
 from rookery.errors import SnapshotFailed
 from rookery.protobuf import Field
 
 PAGE: Final = mmap.PAGESIZE
+
+FILES: Final = "files.img"
+"""The image of all files, opened or mapped."""
 
 _COMMON_MAGIC: Final = 0x54564319
 _MAGICS: Final = {
@@ -131,32 +135,39 @@ class Dump(NamedTuple):
     runs: tuple[Run, ...]
 
 
-def read(directory: str) -> Dump:
+def read(directory: Path) -> Dump:
     """Read the images of the dump in *directory*.
 
     Raises:
         SnapshotFailed: an image cannot be read, or has what is not understood here: several
-            processes, pages that are compressed or in the image of a parent, unknown fields.
+            processes, pages that are compressed or in the dump of a parent, unknown fields.
     """
     try:
-        names = os.listdir(directory)
-        processes = len(_messages(directory, "pstree.img"))
-        if "parent" in names or processes != 1:
-            raise ValueError(f"it holds {processes} processes, or needs the dump of a parent")
-        mm = _only(names, "mm-")
-        pagemap = "pagemap-" + mm.removeprefix("mm-")
-        head, *runs = map(protobuf.parse, _messages(directory, pagemap))
-        pages = f"pages-{protobuf.integer(head, _PAGES_ID)}.img"
-        dump = Dump(mm, pagemap, pages, tuple(_areas(directory, mm)), tuple(_runs(runs)))
-        size = os.stat(os.path.join(directory, pages)).st_size
-        if size != sum(run.pages for run in dump.runs) * PAGE:
-            raise ValueError(f"{pages} has {size:,} bytes, which are not those of its pages")
+        return _read(directory)
     except (OSError, ValueError, struct.error) as exc:
         raise SnapshotFailed(f"the dump in {directory} is not understood: {exc}") from exc
-    return dump
 
 
-def rewrite(directory: str, dump: Dump, *, to: str) -> None:
+def _read(directory: Path) -> Dump:
+    if (directory / "parent").is_symlink():
+        raise ValueError("some of its pages are in the dump of a parent")
+    processes = len(_messages(directory, "pstree.img"))
+    found = sorted(path.name for path in directory.glob("mm-*.img"))
+    if processes != 1 or len(found) != 1:
+        raise ValueError(f"it holds {processes} processes and the memory of {len(found)}")
+    mm = found[0]
+    pagemap = mm.replace("mm-", "pagemap-", 1)
+    head, *entries = map(protobuf.parse, _messages(directory, pagemap))
+    pages = f"pages-{protobuf.integer(head, _PAGES_ID)}.img"
+    runs = tuple(_runs(entries))
+    expected = sum(run.pages for run in runs) * PAGE
+    size = (directory / pages).stat().st_size
+    if size != expected:
+        raise ValueError(f"{pages} has {size:,} bytes, but {pagemap} names {expected:,}")
+    return Dump(mm, pagemap, pages, tuple(_areas(directory, mm)), runs)
+
+
+def rewrite(directory: Path, dump: Dump, *, to: str) -> None:
     """Write *dump*'s areas and runs to its images in *directory*, names ending in *to* added.
 
     Raises OSError where they cannot be written.
@@ -174,13 +185,13 @@ def rewrite(directory: str, dump: Dump, *, to: str) -> None:
     _write(directory, dump.pagemap, [head, *runs], to=to)
 
 
-def unused_file(directory: str) -> int:
+def unused_file(directory: Path) -> int:
     """Return an id that no file of the dump in *directory* has."""
     ids = (protobuf.integer(protobuf.parse(entry), _ID) for entry in _files(directory))
     return max(ids, default=0) + 1
 
 
-def add_file(directory: str, number: int, name: str, *, to: str) -> None:
+def add_file(directory: Path, number: int, name: str, *, to: str) -> None:
     """Write the image of files with a further one in it, with the id *number*, opened to be read.
 
     Raises OSError where it cannot be written.
@@ -204,14 +215,16 @@ def add_file(directory: str, number: int, name: str, *, to: str) -> None:
     _write(directory, FILES, [*_files(directory), entry], to=to)
 
 
-FILES: Final = "files.img"
+def create(path: Path) -> BinaryIO:
+    """Open the new file *path*, which only its owner may read, to be written."""
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
-def _files(directory: str) -> list[bytes]:
+def _files(directory: Path) -> list[bytes]:
     return _messages(directory, FILES)
 
 
-def _areas(directory: str, name: str) -> Iterable[Area]:
+def _areas(directory: Path, name: str) -> Iterable[Area]:
     (mm,) = _messages(directory, name)
     last = 0
     for message in protobuf.every(protobuf.parse(mm), _AREAS):
@@ -239,16 +252,8 @@ def _runs(entries: Iterable[Sequence[Field]]) -> Iterable[Run]:
         last = start + count * PAGE
 
 
-def _only(names: Iterable[str], prefix: str) -> str:
-    found = [name for name in names if name.startswith(prefix) and name.endswith(".img")]
-    if len(found) != 1:
-        raise ValueError(f"it has {len(found)} images {prefix}*.img")
-    return found[0]
-
-
-def _messages(directory: str, name: str) -> list[bytes]:
-    with open(os.path.join(directory, name), "rb") as file:
-        data = file.read()
+def _messages(directory: Path, name: str) -> list[bytes]:
+    data = (directory / name).read_bytes()
     magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
     if _HEAD.unpack_from(data) != (_COMMON_MAGIC, magic):
         raise ValueError(f"{name} starts with {data[: _HEAD.size].hex()}")
@@ -264,17 +269,11 @@ def _messages(directory: str, name: str) -> list[bytes]:
     return messages
 
 
-def _write(directory: str, name: str, messages: Iterable[bytes], *, to: str) -> None:
+def _write(directory: Path, name: str, messages: Iterable[bytes], *, to: str) -> None:
     magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
-    with open(os.path.join(directory, name + to), "xb", opener=private) as file:
+    with create(directory / (name + to)) as file:
         file.write(_HEAD.pack(_COMMON_MAGIC, magic))
-        for message in messages:
-            file.write(_LENGTH.pack(len(message)) + message)
-
-
-def private(path: str, flags: int) -> int:
-    """Open a file that only its owner may read: an opener for `open()`."""
-    return os.open(path, flags, 0o600)
+        file.writelines(_LENGTH.pack(len(message)) + message for message in messages)
 
 
 def _with(entry: Iterable[Field], values: dict[int, int]) -> tuple[Field, ...]:

@@ -9,18 +9,15 @@ import contextlib
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from rookery.errors import SnapshotFailed
 from rookery.snapshots import images
+from rookery.snapshots.criu import MEMORY_PATH
 from rookery.snapshots.images import PAGE, Dump, Run
+from rookery.snapshots.manifest import MEMORY
 from rookery.snapshots.placement import HUGE, Placement, Segment, place
-
-MEMORY: Final = "memory"
-"""The name of the file of mapped pages in a snapshot's directory."""
-
-MAPPED_AS: Final = "/rookery/memory"
-"""The path by which the images name it; `--inherit-fd fd[N]:rookery/memory` says where it is."""
 
 _FRESH: Final = ".fresh"  # ends the name of every file that is not complete
 
@@ -38,15 +35,16 @@ def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> 
     """Rewrite the fresh dump in *directory* in place, once.
 
     Stretches of at least *shortest_run* pages are mapped; *shortest_run* grows until the process
-    has at most half of the mappings the kernel allows. *widest_gap* pages that were never touched
-    do not end a stretch. While it runs, the disk holds the pages twice.
+    has at most half of the mappings the kernel allows. Up to *widest_gap* pages in a row that were
+    never touched do not end a stretch. While it runs, the disk holds the pages twice.
 
     Raises:
         SnapshotFailed: the dump is not understood (it is as it was then, and can be restored as
             it is), or the disk is full or fails; no temporary file is left behind.
     """
-    dump = images.read(directory)
-    file = images.unused_file(directory)
+    folder = Path(directory)
+    dump = images.read(folder)
+    file = images.unused_file(folder)
     most = _most_areas()
     while True:
         placement = place(
@@ -57,13 +55,13 @@ def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> 
         shortest_run *= 2
     changed = dump._replace(areas=placement.areas, runs=placement.copied)
     try:
-        with _fresh(directory, (MEMORY, dump.pages, dump.mm, dump.pagemap, images.FILES)):
-            _write_pages(directory, dump, placement)
-            images.rewrite(directory, changed, to=_FRESH)
-            images.add_file(directory, file, MAPPED_AS, to=_FRESH)
+        with _fresh(folder, (MEMORY, dump.pages, dump.mm, dump.pagemap, images.FILES)):
+            _write_pages(folder, dump, placement)
+            images.rewrite(folder, changed, to=_FRESH)
+            images.add_file(folder, file, MEMORY_PATH, to=_FRESH)
     except OSError as exc:
         raise SnapshotFailed(
-            f"the pages of the dump in {directory} cannot be laid out: {exc.strerror}"
+            f"the pages of the dump in {directory} cannot be laid out: {exc.strerror or exc}"
         ) from exc
     copied = sum(run.pages for run in placement.copied)
     every = sum(run.pages for run in dump.runs)
@@ -72,43 +70,38 @@ def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> 
 
 def _most_areas() -> int:
     try:
-        with open("/proc/sys/vm/max_map_count", encoding="ascii") as file:
-            return int(file.read()) // 2
+        return int(Path("/proc/sys/vm/max_map_count").read_text(encoding="ascii")) // 2
     except OSError:
-        return 65530 // 2  # the kernel's default
+        return 65_530 // 2  # the kernel's default
 
 
 @contextlib.contextmanager
-def _fresh(directory: str, names: Sequence[str]) -> Iterator[None]:
-    """Rename the files that were written beside *names* to them; remove them on any failure."""
-    paths = [os.path.join(directory, name) for name in names]
+def _fresh(folder: Path, names: Sequence[str]) -> Iterator[None]:
+    """Put the files that the block writes beside *names* in their place, or remove them."""
     try:
         yield
-        for path in paths:
-            os.rename(path + _FRESH, path)
+        for name in names:
+            (folder / (name + _FRESH)).rename(folder / name)
     finally:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path + _FRESH)
+        for name in names:
+            (folder / (name + _FRESH)).unlink(missing_ok=True)
 
 
-def _write_pages(directory: str, dump: Dump, placement: Placement) -> None:
-    memory = os.path.join(directory, MEMORY)
-    pages = os.path.join(directory, dump.pages)
-    with open(pages, "rb", buffering=0) as source:
-        with open(pages + _FRESH, "xb", opener=images.private) as copied:
+def _write_pages(folder: Path, dump: Dump, placement: Placement) -> None:
+    with (folder / dump.pages).open("rb", buffering=0) as source:
+        with images.create(folder / (dump.pages + _FRESH)) as copied:
             for run in placement.copied:
-                for offset in range(run.offset, run.offset + run.pages * PAGE, HUGE):
-                    size = min(HUGE, run.offset + run.pages * PAGE - offset)
-                    copied.write(os.pread(source.fileno(), size, offset))
-        with open(memory + _FRESH, "xb", opener=images.private) as mapped:
+                end = run.offset + run.pages * PAGE
+                for offset in range(run.offset, end, HUGE):
+                    copied.write(os.pread(source.fileno(), min(HUGE, end - offset), offset))
+        with images.create(folder / (MEMORY + _FRESH)) as memory:
             for segment in placement.segments:
                 for offset, window in _windows(source.fileno(), dump.runs, segment):
-                    mapped.seek(offset)
-                    mapped.write(window)
+                    memory.seek(offset)
+                    memory.write(window)
 
 
-def _windows(source: int, runs: Sequence[Run], segment: Segment) -> Iterator[tuple[int, bytes]]:
+def _windows(source: int, runs: Sequence[Run], segment: Segment) -> Iterator[tuple[int, bytearray]]:
     # Written a whole huge page at a time, a file has huge pages in the page cache as well.
     starts = [run.start for run in runs]
     shift = segment.start - segment.offset
@@ -126,5 +119,5 @@ def _windows(source: int, runs: Sequence[Run], segment: Segment) -> Iterator[tup
             if runs[at].end > ahead + shift:
                 break
             at += 1
-        yield offset, bytes(window)
+        yield offset, window
         offset = ahead

@@ -10,7 +10,7 @@ CRIU is imported while CRIU runs.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
 from rookery.errors import RookeryError, SnapshotFailed, SnapshotMismatch
@@ -86,7 +86,7 @@ class _Launch:
         )
         theirs = [fd for fd in (control_read, status_write, memory) if fd is not None]
         for descriptor in theirs:
-            os.set_inheritable(descriptor, True)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - has no name
         try:
             self._criu = os.posix_spawn(program, command, {"PATH": os.defpath})
         except OSError as exc:
@@ -200,14 +200,8 @@ class _Launch:
 
     def _clean_work_folder(self) -> None:
         for name in ("log", "pid", "stats-restore"):
-            try:
-                os.unlink(os.path.join(self._work, name))
-            except FileNotFoundError:
-                pass
-        try:
-            os.rmdir(self._work)
-        except OSError:
-            pass
+            _unless_gone(os.unlink, os.path.join(self._work, name))
+        _unless_gone(os.rmdir, self._work)
 
 
 class _Bounded:
@@ -249,6 +243,13 @@ def _make_work_folder() -> str:
             "that can be written"
         ) from exc
     return folder
+
+
+def _unless_gone(remove: Callable[[str], None], path: str) -> None:
+    try:
+        remove(path)
+    except FileNotFoundError:
+        return
 
 
 def _open_memory(directory: str) -> int | None:

@@ -20,8 +20,11 @@ class Driver(Protocol):
     """Something that snapshots this process while it waits."""
 
     name: str
-    descriptors: Collection[int]
-    """What this process holds open for the driver alone, and a restored one gets anew."""
+
+    @property
+    def descriptors(self) -> Collection[int]:
+        """What this process holds open for the driver alone, and a restored one gets anew."""
+        ...
 
     def wait(self) -> Restored | None:
         """Say that this process may be snapshotted, and block until it has been.
