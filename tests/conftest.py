@@ -22,6 +22,7 @@ from rookery.models.card import ModelCard
 from rookery.models.labels import write_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.storage.ceph.state import CephNode
+from snapshot_processes import usable_criu
 
 # The fixed backend scores in the order of the labels: the first always wins.
 LABELS = (
@@ -107,6 +108,12 @@ def ceph_to_break(tmp_path: Path) -> Iterator[CephNode]:
     """A real Ceph for one test, which may stop and kill parts of it: its objects are on disk."""
     with running_node(tmp_path, "bluestore") as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def criu() -> str:
+    """The program that makes and wakes snapshots; `scripts/install-criu` puts it here."""
+    return usable_criu()
 
 
 @dataclass

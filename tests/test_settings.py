@@ -59,6 +59,10 @@ VARIABLES = {
     "S3_BUCKET_NAME": ("s3_buckets", "images, photos", ("images", "photos")),
     "S3_AWS_REGION": ("s3_region", "eu-north-1", "eu-north-1"),
     "S3_EVENT_NAME": ("s3_event_name", "ObjectCreated:Put", "ObjectCreated:Put"),
+    "ROOKERY_SNAPSHOT": ("snapshot", "sentinel", "sentinel"),
+    "ROOKERY_HOOK_SECONDS": ("hook_seconds", "2.5", 2.5),
+    "SNAPSHOT_CONTROL_DIR": ("snapshot_control_dir", "/control", Path("/control")),
+    "ROOKERY_CRIU": ("criu", "/opt/criu", Path("/opt/criu")),
     "ROOKERY_RESULTS_BUCKET": ("results_bucket", "results", "results"),
     "ROOKERY_RESULTS_PREFIX": ("results_prefix", "kept/by/us/", "kept/by/us/"),
 }

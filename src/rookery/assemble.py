@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -40,6 +41,27 @@ _log = logging.getLogger(__name__)
 _SPARE_THREADS: Final = 4
 
 
+@dataclass(slots=True)
+class Application:
+    """A function's HTTP application: built before the snapshot point, opened after it.
+
+    Attributes:
+        app: the routes.
+        startup: opens the service behind them.
+        metrics: its counters, which nothing has touched yet.
+        gate: how many requests may be inside.
+        settings: what it is opened with; after a restore, those of the place it woke up in.
+        prepared: the warmed function; None where that is still to be done.
+    """
+
+    app: Flask
+    startup: Startup[Service]
+    metrics: FunctionMetrics
+    gate: Gate
+    settings: Settings
+    prepared: Prepared | None = None
+
+
 class Function:
     """A classifying function: one folder, one model, however it is run.
 
@@ -62,7 +84,7 @@ class Function:
             if self._app is None:
                 configure_logs()
                 try:
-                    self._app, _, _ = self._assemble(Settings.read())
+                    self._app = self._guarded(self._assemble(Settings.read()))
                 except RookeryError as error:
                     _log.error("%s: %s", error.code, error)
                     return to_refusal(error)
@@ -70,45 +92,49 @@ class Function:
         discard(request.environ["wsgi.input"])
         return response
 
-    def prepare(self, settings: Settings) -> Prepared:
-        """Load, warm and rehearse, up to the snapshot point: no socket is opened for it.
+    def prepare(self, settings: Settings) -> Application:
+        """Load, warm, rehearse and build, up to the snapshot point: no socket is opened for it.
 
         Raises:
             RookeryError: loading or warming failed.
         """
         started = perf_counter()
-        prepared = prepare(settings, _gate(settings), s3=True)
-        rehearse(self.name, settings, prepared)
+        application = self._assemble(settings)
+        application.prepared = prepare(settings, application.gate, s3=True)
+        rehearse(self.name, settings, application.prepared)
         _log.info("%s is warm after %.1f s", self.name, perf_counter() - started)
-        return prepared
+        return application
 
     def serve(
         self,
         settings: Settings,
         *,
         on_listening: Callable[[str], None],
-        prepared: Prepared | None = None,
+        application: Application | None = None,
     ) -> None:
         """Serve until SIGTERM or SIGINT, then drain.
 
         Args:
             settings: what to serve by.
             on_listening: called with the URL once the port is bound.
-            prepared: what `prepare` returned; else that is done behind the bound port.
+            application: what `prepare` returned; else that is done behind the bound port.
 
         Raises:
             PortTaken: the address cannot be listened on.
             RookeryError: loading, warming or connecting failed.
         """
-        app, startup, metrics = self._assemble(settings, prepared)
+        if application is None:
+            application = self._assemble(settings)
+        application.settings = settings
+        startup = application.startup
         server = Server(
-            app,
+            self._guarded(application),
             host=settings.host,
             port=settings.port,
             threads=settings.concurrency + settings.queue + _SPARE_THREADS,
             max_body_bytes=settings.max_body_bytes,
             drain_seconds=settings.drain_seconds,
-            on_refused=metrics.count_refused,
+            on_refused=application.metrics.count_refused,
             limits=Limits(
                 settings.header_seconds,
                 settings.body_seconds,
@@ -130,34 +156,43 @@ class Function:
         if startup.error is not None:
             raise startup.error
 
-    def _assemble(
-        self, settings: Settings, prepared: Prepared | None = None
-    ) -> tuple[Flask, Startup[Service], FunctionMetrics]:
+    def _assemble(self, settings: Settings) -> Application:
         metrics = FunctionMetrics()
-        gate = prepared.gate if prepared else _gate(settings)
-
-        @contextmanager
-        def open_service() -> Iterator[Service]:
-            started = perf_counter()
-            ready = prepared or prepare(settings, gate, s3=settings.s3_enabled)
-            # The snapshot point: what is above runs once per image, what is below once per clone.
-            with connect(ready.warmed, self.name, settings, metrics, ready.preloaded) as subscriber:
-                _log.info("%s is ready after %.1f s", self.name, perf_counter() - started)
-                yield Service(
-                    classifier=ready.warmed.classifier,
-                    gallery=Gallery(
-                        settings.data_dir or self._folder / "data", settings.default_image
-                    ),
-                    metrics=metrics,
-                    subscriber=subscriber,
-                )
-
-        startup = Startup(open_service, wait_seconds=settings.startup_seconds)
+        gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
+        startup = Startup(lambda: self._open(application), wait_seconds=settings.startup_seconds)
         app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
-        app.wsgi_app = with_bearer(  # type: ignore[method-assign,assignment]
-            app.wsgi_app, settings.accepted_tokens(), metrics.count_refused
+        application = Application(app, startup, metrics, gate, settings)
+        return application
+
+    @contextmanager
+    def _open(self, application: Application) -> Iterator[Service]:
+        started = perf_counter()
+        settings, metrics = application.settings, application.metrics
+        prepared = application.prepared or prepare(
+            settings, application.gate, s3=settings.s3_enabled
         )
-        return app, startup, metrics
+        # The snapshot point: what is above runs once per image, what is below once per clone.
+        with connect(
+            prepared.warmed, self.name, settings, metrics, prepared.preloaded
+        ) as subscriber:
+            _log.info("%s is ready after %.1f s", self.name, perf_counter() - started)
+            yield Service(
+                classifier=prepared.warmed.classifier,
+                gallery=Gallery(settings.data_dir or self._folder / "data", settings.default_image),
+                metrics=metrics,
+                subscriber=subscriber,
+            )
+
+    @staticmethod
+    def _guarded(application: Application) -> Flask:
+        """Let in only those with a token that the settings accept."""
+        app = application.app
+        app.wsgi_app = with_bearer(  # type: ignore[method-assign,assignment]
+            app.wsgi_app,
+            application.settings.accepted_tokens(),
+            application.metrics.count_refused,
+        )
+        return app
 
 
 def load_function(folder: FunctionFolder) -> Function:
@@ -186,7 +221,3 @@ def load_function(folder: FunctionFolder) -> Function:
             f"{folder.target} must define `function = Function({folder.name!r}, folder=...)`"
         )
     return function
-
-
-def _gate(settings: Settings) -> Gate:
-    return Gate(concurrency=settings.concurrency, queue=settings.queue)

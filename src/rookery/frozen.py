@@ -3,6 +3,7 @@
 A clone compares its own with those it was made with; the rest it reads anew.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from rookery.function_folder import FunctionFolder
 from rookery.models.card import dump
 from rookery.models.repository import Repository
 from rookery.settings import SECRET_VARIABLES, Settings
+from rookery.snapshots.facts import function_digest
 
 _FIXED: Final = {
     "ROOKERY_BACKEND": "backend",
@@ -21,6 +23,7 @@ _FIXED: Final = {
     "ROOKERY_MAX_BODY_BYTES": "max_body_bytes",
     "ROOKERY_MAX_PIXELS": "max_pixels",
     "ROOKERY_FORMATS": "formats",
+    "ROOKERY_STARTUP_SECONDS": "startup_seconds",
 }
 
 # What a donor may know of the environment it is started from, beside the settings above; no
@@ -32,6 +35,9 @@ _HARMLESS_PREFIXES: Final = (
     "LC_", "PYTHON", "TF_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENBLAS_", "MKL_",
     "GLIBC_", "MALLOC_", "COVERAGE_", "COV_",
 )  # fmt: skip
+
+# What has a harmless prefix is none the less no business of a donor: TF_VAR_… is Terraform's.
+_SUSPICIOUS: Final = re.compile("TF_VAR_|TOKEN|SECRET|PASS|CREDENTIAL|KEY", re.IGNORECASE)
 
 # Of the tools around us; ours are SECRET_VARIABLES.
 _KNOWN_SECRETS: Final = frozenset(
@@ -46,10 +52,9 @@ def frozen(settings: Settings, folder: FunctionFolder) -> dict[str, str]:
         ModelNotFound, ModelInvalid: the model cannot be used.
     """
     card = Repository(settings.home / "models").find(settings.model).card
-    code = b"".join((folder.path / name).read_bytes() for name in ("func.yaml", folder.target.name))
     fixed = {name: _text(getattr(settings, field)) for name, field in _FIXED.items()}
     return {
-        "function": f"{folder.name} ({digest(code.hex())[:16]})",
+        "function": f"{folder.name} ({function_digest(str(folder.path))[:16]})",
         "model": f"{card.name}/{card.version} ({digest(dump(card))[:16]})",
         **fixed,
     }
@@ -58,7 +63,7 @@ def frozen(settings: Settings, folder: FunctionFolder) -> dict[str, str]:
 def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Say what differs between what was frozen *then* and what is *now*."""
     return [
-        f"{name} is {now.get(name, 'unset')}, it was {then.get(name, 'unset')}"
+        f"{name} is {now.get(name) or 'unset'}, it was {then.get(name) or 'unset'}"
         for name in sorted(then.keys() | now.keys())
         if then.get(name) != now.get(name)
     ]
@@ -69,16 +74,14 @@ def donor_environment(environ: Mapping[str, str], settings: Settings) -> dict[st
     return {
         name: value
         for name, value in environ.items()
-        if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
+        if name in _HARMLESS
+        or (name.startswith(_HARMLESS_PREFIXES) and not _SUSPICIOUS.search(name))
     } | {
         "ROOKERY_HOME": str(settings.home.absolute()),
         "ROOKERY_MODEL": settings.model,
         "ROOKERY_HOOK_SECONDS": str(settings.hook_seconds),
-        **{
-            name: _text(value)
-            for name, field in _FIXED.items()
-            if (value := getattr(settings, field)) is not None
-        },
+        # Empty where it is unset, so that func.yaml does not set it.
+        **{name: _text(getattr(settings, field)) for name, field in _FIXED.items()},
     }
 
 

@@ -24,12 +24,13 @@ def snapshot_of(arguments: Sequence[str]) -> str | None:
     """Return the folder after `--snapshot` of `rookery serve`; None where there is none."""
     if not arguments or arguments[0] != "serve" or {"-h", "--help", "--"} & set(arguments):
         return None
-    for position, argument in enumerate(arguments):
-        if argument == "--snapshot" and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith("--snapshot="):
-            return argument.partition("=")[2]
-    return None
+    found = None  # the last one counts, as it does for any other option
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if argument == "--snapshot":
+            found = following
+        elif argument.startswith("--snapshot="):
+            found = argument.partition("=")[2]
+    return found
 
 
 def _wake(directory: str, arguments: Sequence[str]) -> int | None:
@@ -44,6 +45,6 @@ def _wake(directory: str, arguments: Sequence[str]) -> int | None:
             program=criu.find_in(os.environ),
             environ=os.environ,
         )
-    except RookeryError as error:
+    except (RookeryError, OSError) as error:
         sys.stderr.write(f"rookery: booting without the snapshot: {error}\n")
         return None

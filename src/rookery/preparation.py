@@ -6,10 +6,12 @@ Nothing here opens a socket or reads a credential.
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Final
 
+from pydantic import SecretStr
 from werkzeug.test import Client
 
 from rookery.backends.registry import create_backend
@@ -29,6 +31,9 @@ from rookery.serving.startup import Startup
 from rookery.settings import Settings
 from rookery.storage.s3 import Preloaded
 from rookery.storage.s3 import preload as preload_s3
+
+# The second finds what the first left to do lazily.
+_REQUESTS: Final = 2
 
 _log = logging.getLogger(__name__)
 
@@ -77,28 +82,38 @@ def rehearse(name: str, settings: Settings, prepared: Prepared) -> None:
         BackendFailed: a request is not answered with 200.
     """
     alone = settings.model_copy(
-        update={"s3_enabled": False, "results_bucket": None, "sink": None, "on_poison": "reject"}
+        update={
+            "s3_enabled": False,
+            "results_bucket": None,
+            "sink": None,
+            "on_poison": "reject",
+            "dedup": SecretStr("memory"),
+        }
     )
+    # The sample is ours: limits that would refuse it are meant for strangers.
+    warmed = Warmed(replace(prepared.warmed.classifier, limits=ImageLimits()))
+    image = sample_jpeg()
     metrics = FunctionMetrics()
 
     @contextmanager
     def open_alone() -> Iterator[Service]:
-        with connect(prepared.warmed, name, alone, metrics, None) as subscriber:
+        with connect(warmed, name, alone, metrics, None) as subscriber:
             yield Service(
-                classifier=prepared.warmed.classifier,
+                classifier=warmed.classifier,
                 gallery=Gallery(settings.home, settings.default_image),
                 metrics=metrics,
                 subscriber=subscriber,
             )
 
     startup = Startup(open_alone, wait_seconds=settings.startup_seconds)
-    app = create_app(name, startup, prepared.gate, metrics, max_body_bytes=settings.max_body_bytes)
+    app = create_app(name, startup, prepared.gate, metrics, max_body_bytes=len(image))
     client = Client(app)
-    image = sample_jpeg()
-    for _ in range(2):
-        answer = client.post("/", input_stream=io.BytesIO(image), content_length=len(image))
-        if answer.status_code != HTTPStatus.OK:
-            raise BackendFailed(f"the rehearsal is answered {answer.status}: {answer.text}")
-    client.get("/health/readiness")
-    client.get("/metrics")
-    startup.close()
+    with closing(startup):
+        startup.begin()
+        startup.wait()
+        for _ in range(_REQUESTS):
+            answer = client.post("/", input_stream=io.BytesIO(image), content_length=len(image))
+            if answer.status_code != HTTPStatus.OK:
+                raise BackendFailed(f"the rehearsal is answered {answer.status}: {answer.text}")
+        client.get("/health/readiness")
+        client.get("/metrics")

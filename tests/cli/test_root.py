@@ -10,7 +10,7 @@ from rookery.cli import main
 from rookery.cli.root import exit_code, root
 
 COMMANDS = [
-    "broker", "ceph", "deadletters", "models", "put", "reconcile", "serve", "source", "storage",
+    "broker", "ceph", "deadletters", "models", "put", "reconcile", "serve", "snapshot", "source", "storage",
     "up",
 ]  # fmt: skip
 

@@ -140,7 +140,7 @@ def _serve_clones(plan: Plan, driver: "Driver") -> None:
 
     renewal.register()
     function = plan.load()
-    prepared = function.prepare(plan.settings)
+    application = function.prepare(plan.settings)
     fixed = frozen(plan.settings, plan.folder)
     try:
         restored = snapshot_point(
@@ -152,7 +152,9 @@ def _serve_clones(plan: Plan, driver: "Driver") -> None:
             plan = _plan_again(plan, restored)
             if found := changes(fixed, frozen(plan.settings, plan.folder)):
                 raise SnapshotMismatch(found)
-        function.serve(plan.settings, on_listening=_announcing(plan, driver), prepared=prepared)
+        function.serve(
+            plan.settings, on_listening=_announcing(plan, driver), application=application
+        )
     except RookeryError as exc:
         driver.report(str(exc))
         raise

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from rookery.serving.channel import Channel
 from rookery.serving.limits import HEADER_BYTES, Limits, dispensable
+from rookery.serving.workers import Workers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -56,13 +56,11 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self._most = _room_for(limits.connections)
         self._closed_until = 0.0
         self._next_sweep = 0.0
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(threads)
         super().__init__(
             app,
             map={},
             _sock=bound,
-            dispatcher=dispatcher,
+            dispatcher=Workers(threads),
             adj=Adjustments(
                 threads=threads,
                 max_request_body_size=max_body_bytes + 1,

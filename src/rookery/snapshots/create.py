@@ -110,9 +110,9 @@ def require_replaceable(directory: Path) -> None:
 @contextmanager
 def _incoming(directory: Path) -> Iterator[Path]:
     """Make a hidden folder, and put it in the place of *directory* when the block succeeds."""
-    directory = directory.absolute()
+    directory = directory.resolve()  # what a link leads to is replaced, not the link
     incoming = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
-    outgoing = incoming.with_suffix(".old")
+    outgoing = incoming.with_name(f"{incoming.name}.old")
     directory.parent.mkdir(parents=True, exist_ok=True)
     incoming.mkdir(mode=0o700)
     try:
@@ -127,19 +127,22 @@ def _incoming(directory: Path) -> Iterator[Path]:
 
 def _dump(program: str, process: int, directory: Path) -> None:
     # Files are born private: they hold a whole process.
-    done = subprocess.run(  # noqa: S603
-        criu.dump_command(program, process, str(directory)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        umask=0o077,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603
+            criu.dump_command(program, process, str(directory)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            umask=0o077,
+            check=False,
+        )
+    except OSError as exc:
+        raise SnapshotFailed(f"{program} cannot be run: {exc.strerror}") from exc
     log = directory / _LOG
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     if done.returncode != 0:
-        said = criu.last_error([*done.stderr.splitlines(), *lines])
+        said = criu.first_error([*done.stderr.splitlines(), *lines])
         raise SnapshotFailed(
             f"CRIU cannot dump the function: {said}; `rookery snapshot check` says what is missing"
         )

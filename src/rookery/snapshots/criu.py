@@ -31,15 +31,19 @@ def find(setting: str | None, home: str, path: str) -> str:
         CriuMissing: there is none.
     """
     if setting:
-        if os.access(setting, os.X_OK):
-            return setting
+        if _is_program(setting):
+            return os.path.abspath(setting)
         raise CriuMissing(f"ROOKERY_CRIU={setting} is no program that can be run")
     folders = [os.path.join(home, "criu", "bin"), *path.split(os.pathsep), "/usr/sbin"]
     for folder in folders:
         program = os.path.join(folder, "criu")
-        if os.access(program, os.X_OK):
+        if _is_program(program):
             return os.path.abspath(program)
     raise CriuMissing("CRIU is not installed; install it with: scripts/install-criu")
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def find_in(environ: Mapping[str, str]) -> str:
@@ -103,9 +107,12 @@ def restore_command(  # noqa: PLR0913
     return command
 
 
-def last_error(lines: Sequence[str]) -> str:
-    """Return what CRIU's log says about its failure, without the place in its source."""
+def first_error(lines: Sequence[str]) -> str:
+    """Return what CRIU's log says about its failure, without the place in its source.
+
+    The first error is the cause; the last says no more than that restoring failed.
+    """
     errors = [line for line in lines if "Error (" in line and "RLIMIT" not in line]
     if not errors:
         return "CRIU gave no reason"
-    return errors[-1].partition("): ")[2].strip() or errors[-1].strip()
+    return errors[0].partition("): ")[2].strip() or errors[0].strip()

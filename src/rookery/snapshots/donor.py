@@ -3,6 +3,7 @@
 It is pid 1 there, so that any number of clones can have the same process ids at the same time.
 """
 
+import json
 import os
 import subprocess
 import threading
@@ -61,14 +62,11 @@ def run_donor(
         streams = (started.stdout, started.stderr)
         relays += [_relay(stream, on_line, waiting) for stream in streams]
         status_write.close()  # what is left open would hide that the process has ended
-        if not status_read.readline():
-            code = started.wait()
+        refusal = _refusal(status_read.readline(), started)
+        if refusal is not None:
             for relay in relays:
                 relay.join()
-            raise SnapshotFailed(
-                f"the function ended with exit status {code} before it could be snapshotted; "
-                "what it said stands above"
-            )
+            raise SnapshotFailed(refusal)
         waiting.set()
         ends = (*streams, control_write, status_read)
         pipes = {stream: _name(end) for stream, end in zip(criu.STREAMS, ends, strict=True)}
@@ -101,6 +99,20 @@ def _start(
         ) from exc
 
 
+def _refusal(line: bytes, started: subprocess.Popen[bytes]) -> str | None:
+    """Return why the process that said *line* cannot be snapshotted; None where it can."""
+    if not line:
+        return (
+            f"the function ended with exit status {started.wait()} before it could be "
+            "snapshotted; what it said stands above"
+        )
+    said = json.loads(line)
+    if said["state"] == "ready":
+        return None
+    started.wait()
+    return f"the function cannot be snapshotted: {said['reason']}"
+
+
 def _end(started: subprocess.Popen[bytes], relays: Sequence[threading.Thread]) -> None:
     with started:  # closes the pipes
         started.kill()
@@ -129,4 +141,6 @@ def _name(end: IO[bytes]) -> str:
 
 def _child_of(process: int) -> int:
     children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    if not children:
+        raise SnapshotFailed("the function ended when it was about to be snapshotted")
     return int(children.split()[0])

@@ -47,15 +47,22 @@ def facts(criu: str, function: str | None) -> dict[str, str]:
         function: the folder of the function; None: none takes part.
     """
     kernel, installed = os.uname(), [*_installed()]
-    return {
+    found = {
         "python": f"{sys.implementation.name} {' '.join(sys.version.split())}",
         "libraries": " ".join(sorted(_libraries(installed))),
         "code": _digest(_code(installed)),
-        "function": "" if function is None else _digest(_files(function, _is_read)),
         "cpu": _cpu("/proc/cpuinfo"),
         "kernel": f"{kernel.sysname} {kernel.release} {kernel.machine}",
         "criu": _digest([("", criu)]),
     }
+    if function is not None:
+        found["function"] = function_digest(function)
+    return found
+
+
+def function_digest(folder: str) -> str:
+    """Return what changes with every file of the function in *folder* that it is made of."""
+    return _digest(_files(folder, _is_read))
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

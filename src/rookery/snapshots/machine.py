@@ -112,6 +112,11 @@ def look(environ: Mapping[str, str], folder: Path, *, root: Path = Path("/")) ->
     )
 
 
+def _container(root: Path) -> str | None:
+    kinds = (kind for sign, kind in _CONTAINERS.items() if (root / sign).exists())
+    return next(kinds, None)
+
+
 def _version(program: str) -> str | None:
     said = re.search(r"Version: *(\S+)", _run(program, "--version"))
     return said and said[1]
@@ -127,7 +132,7 @@ def _complaint(program: str) -> str:
 
 def _run(*command: str) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own command line
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ FORMAT = 1
 MEMORY = "memory"
 """The file of pages that clones map instead of copying."""
 
+_SUM = "sum"  # of the rest of the manifest
 _CHUNK = 1 << 20
 _BIG_BYTES = 1 << 20
 
@@ -62,10 +63,10 @@ class Manifest:
 
 def write(directory: str, manifest: Manifest) -> None:
     """Write *manifest* into *directory*; last, because a directory without one is no snapshot."""
-    fields = {name: getattr(manifest, name) for name in Manifest.__slots__}
+    fields = {"format": FORMAT, **{name: getattr(manifest, name) for name in Manifest.__slots__}}
     path = os.path.join(directory, NAME)
     with open(path, "w", encoding="utf-8", opener=_private) as file:
-        json.dump({"format": FORMAT, **fields}, file, indent=2, sort_keys=True)
+        json.dump({**fields, _SUM: _sum(fields)}, file, indent=2, sort_keys=True)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -86,6 +87,8 @@ def read(directory: str) -> Manifest:
                 f"{directory} is a snapshot of format {content['format']}, not {FORMAT}; "
                 "make a new one with: rookery snapshot create"
             )
+        if content.pop(_SUM) != _sum(content):
+            raise SnapshotInvalid(_damaged(path, "its checksum is wrong"))
         return Manifest(
             **{name: content[name] for name in Manifest.__slots__ if name != "files"},
             files={name: (size, digest) for name, (size, digest) in content["files"].items()},
@@ -95,13 +98,10 @@ def read(directory: str) -> Manifest:
             f"{directory} is no snapshot: {NAME} cannot be read: {exc.strerror}; "
             "make one with: rookery snapshot create"
         ) from exc
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         if isinstance(exc, SnapshotInvalid):
             raise
-        raise SnapshotInvalid(
-            f"{path} is damaged ({type(exc).__name__}: {exc}); "
-            "make a new snapshot with: rookery snapshot create"
-        ) from exc
+        raise SnapshotInvalid(_damaged(path, f"{type(exc).__name__}: {exc}")) from exc
 
 
 def sums(directory: str) -> dict[str, tuple[int, str]]:
@@ -140,6 +140,10 @@ def verify_big(directory: str, manifest: Manifest) -> None:
     for name, (size, digest) in manifest.files.items():
         if size >= _BIG_BYTES:
             _check(os.path.join(directory, name), digest)
+
+
+def _sum(fields: Mapping[str, object]) -> str:
+    return xxhash.xxh3_128_hexdigest(json.dumps(fields, sort_keys=True).encode())
 
 
 def _check(path: str, digest: str) -> None:

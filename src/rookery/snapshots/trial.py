@@ -1,4 +1,4 @@
-"""A snapshot of a tiny process, made and woken as a function's is: what decides `snapshot check`."""
+"""A snapshot of a tiny process, made and woken as a function's is: it decides `snapshot check`."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def attempt(program: str, *, on_line: Callable[[str], None]) -> None:
 
 def _wake(snapshot: Path, program: str) -> None:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own command line
             (sys.executable, "-c", _LAUNCHER, snapshot, program),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -11,10 +11,12 @@ CRIU is imported while CRIU runs.
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FrameType
 
-from rookery.errors import RookeryError, SnapshotFailed, SnapshotMismatch
+from rookery.errors import SnapshotFailed, SnapshotMismatch
 from rookery.snapshots import criu, manifest
+from rookery.snapshots.output import Output
 
 # CRIU, the hooks (bounded by ROOKERY_HOOK_SECONDS) and binding the port, all together.
 _SECONDS = 60
@@ -40,8 +42,9 @@ def wake(
     described = manifest.read(directory)
     manifest.verify_small(directory, described)
     launch = _Launch(directory, described, program)
+    bounded = _Bounded(launch)
     try:
-        with launch.bounded():
+        with bounded:
             launch.check()
             launch.await_restored()
             launch.release(arguments, environ)
@@ -50,11 +53,12 @@ def wake(
     except _Stopped:
         launch.end()
         return 0
-    except RookeryError:
+    except BaseException:
         launch.end()
         raise
     finally:
         launch.clean()
+        bounded.undo()
 
 
 class _Stopped(BaseException):
@@ -75,7 +79,13 @@ class _Launch:
         control_read, self._control = os.pipe()
         self._status, status_write = os.pipe()
         memory = _open_memory(directory)
-        streams = {"stdout": 1, "stderr": 2, "control": control_read, "status": status_write}
+        self._output = Output()
+        streams = {
+            "stdout": self._output.stdout,
+            "stderr": self._output.stderr,
+            "control": control_read,
+            "status": status_write,
+        }
         command = criu.restore_command(
             program,
             directory=directory,
@@ -84,7 +94,9 @@ class _Launch:
             streams=streams,
             memory=memory,
         )
-        theirs = [fd for fd in (control_read, status_write, memory) if fd is not None]
+        theirs = [control_read, status_write, *self._output.opened]
+        if memory is not None:
+            theirs.append(memory)
         for descriptor in theirs:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - has no name
         try:
@@ -95,10 +107,6 @@ class _Launch:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-
-    def bounded(self) -> "_Bounded":
-        """Return a context that ends with SnapshotFailed after a time, and heeds signals."""
-        return _Bounded(self)
 
     def check(self) -> None:
         """Compare the key, and the checksums of the pages, while CRIU restores."""
@@ -143,8 +151,9 @@ class _Launch:
         self._serving = True
 
     def await_end(self) -> int:
-        """Pass signals on until the clone ends; return its exit status."""
+        """Pass signals and output on until the clone ends; return its exit status."""
         self._clean_work_folder()
+        self._output.start()
         _, status = os.waitpid(self._clone, 0)
         self._clone = 0
         code = os.waitstatus_to_exitcode(status)
@@ -160,16 +169,15 @@ class _Launch:
         """End whatever this attempt has started."""
         import signal
 
-        for process in _children():
-            os.kill(process, signal.SIGKILL)
-        while True:
-            try:
-                os.wait()
-            except ChildProcessError:
-                return
+        # Again and again: while one is being ended, CRIU may have made another.
+        while children := _children():
+            for process in children:
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
 
     def clean(self) -> None:
         """Remove what lies about; may be called twice."""
+        self._output.finish()
         for descriptor in (self._control, self._status):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -194,7 +202,7 @@ class _Launch:
     def _reason(self) -> str:
         try:
             with open(os.path.join(self._work, "log"), encoding="utf-8", errors="replace") as log:
-                return criu.last_error(log.read().splitlines())
+                return criu.first_error(log.read().splitlines())
         except OSError:
             return "CRIU gave no reason"
 
@@ -205,10 +213,11 @@ class _Launch:
 
 
 class _Bounded:
-    """Signal handlers and an alarm, for as long as an attempt takes."""
+    """A context that ends with SnapshotFailed after a time; signals are heeded until `undo`."""
 
     def __init__(self, launch: _Launch) -> None:
         self._launch = launch
+        self._undone: list[Callable[[], object]] = []
 
     def __enter__(self) -> None:
         import signal
@@ -221,15 +230,21 @@ class _Bounded:
             del number, frame
             raise SnapshotFailed(f"the snapshot was not awake after {_SECONDS} s")
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, stop)
-        signal.signal(signal.SIGALRM, give_up)
+        handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), stop)
+        for number, handler in {**handlers, signal.SIGALRM: give_up}.items():
+            before = signal.signal(number, handler)
+            self._undone.append(partial(signal.signal, number, before))
         signal.alarm(_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         import signal
 
         signal.alarm(0)
+
+    def undo(self) -> None:
+        """Give signals back to whoever had them: after a failed attempt, a normal boot."""
+        while self._undone:
+            self._undone.pop()()
 
 
 def _make_work_folder() -> str:

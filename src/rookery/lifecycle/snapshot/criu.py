@@ -4,14 +4,17 @@ CRIU gives a restored process other pipes in the place of those that it was dump
 the launcher writes is the first thing that a clone reads.
 """
 
+import ctypes
 import json
 import os
+import signal
 from collections.abc import Mapping
 from typing import Final
 
 from rookery.errors import SnapshotFailed
 from rookery.lifecycle.snapshot.protocol import Restored
 
+_PR_SET_PDEATHSIG: Final = 1
 _CHUNK: Final = 65_536
 
 
@@ -34,6 +37,9 @@ class PipeDriver:
         while part := os.read(self._control, _CHUNK):
             message += part
         os.close(self._control)
+        # Nobody would pass signals on, or notice the end. Before the server heeds SIGTERM, pid 1
+        # of a namespace would not even end by it.
+        _end_with_parent(signal.SIGKILL)
         if not message:
             raise SnapshotFailed("whoever was to make or restore the snapshot went away")
         sent = json.loads(message)
@@ -49,6 +55,7 @@ class PipeDriver:
             return
         self._reported = True
         if refusal is None:
+            _end_with_parent(signal.SIGTERM)
             self._say({"state": "serving"})
         else:
             self._say({"state": "refused", "reason": refusal})
@@ -59,3 +66,8 @@ class PipeDriver:
             os.write(self._status, json.dumps(line).encode() + b"\n")
         except OSError as exc:
             raise SnapshotFailed(f"whoever restored the snapshot went away: {exc}") from exc
+
+
+def _end_with_parent(number: signal.Signals) -> None:
+    """Ask for signal *number* when the parent of this process ends; prctl(2)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))

@@ -1,0 +1,255 @@
+"""Clones of one snapshot: what each has of its own, what it is told, and how it ends."""
+
+import json
+import os
+import re
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from snapshot_processes import (
+    BOOTING,
+    LISTENING,
+    TWIN,
+    ask,
+    awake,
+    children,
+    clone_of,
+    command,
+    created,
+    for_criu,
+    probabilities,
+    program,
+)
+
+PHOTOGRAPH = Path(__file__).parents[2] / "functions" / "classify" / "data" / "test1.jpg"
+
+
+@pytest.fixture(scope="module")
+def environment(environ, criu):
+    return {**environ, "ROOKERY_CRIU": criu}
+
+
+@pytest.fixture(scope="module")
+def snapshot(environment, tmp_path_factory):
+    return created(TWIN, tmp_path_factory.mktemp("snapshots") / "twin", environment)
+
+
+@pytest.fixture
+def wake(launch, environment, snapshot, tmp_path):
+    """Start launchers of the snapshot; what each one's hooks noted is in the file `notes`."""
+    with ExitStack() as running:
+        number = iter(range(100))
+
+        def start(*options, **env):
+            notes = tmp_path / f"notes-{next(number)}"
+            launched = running.enter_context(
+                launch(
+                    command("serve", str(TWIN), "--snapshot", str(snapshot), *options),
+                    {**environment, "TWIN_NOTES": str(notes), **env},
+                )
+            )
+            launched.notes = notes
+            return launched
+
+        yield start
+
+
+def notes_of(launched):
+    return json.loads(launched.notes.read_text())
+
+
+# --- two clones at the same time --------------------------------------------------------------
+
+
+def test_clones_draw_different_numbers(wake):
+    one, other = wake(), wake()
+    awake(one)
+    awake(other)
+
+    draws = notes_of(one)["draws"], notes_of(other)["draws"]
+    same = [name for name in draws[0] if draws[0][name] == draws[1][name]]
+    # The fixed model has no TensorFlow; test_snapshot_models has.
+    assert same == ["tensorflow"]
+    # And they are clones: what nobody can reseed goes on from the same state in both.
+    places = notes_of(one)["place"], notes_of(other)["place"]
+    assert places[0]["kept"] == places[1]["kept"]
+    assert (places[0]["pid"], places[1]["pid"]) == (1, 1)
+
+
+def test_clones_answer_alike_and_as_a_cold_boot_does(wake, launch, environment, jpeg):
+    urls = [awake(wake()), awake(wake())]
+    with launch(command("serve", str(TWIN)), environment) as cold:
+        urls.append(cold.said(LISTENING)[1])
+        answers = [ask(url, body=jpeg) for url in urls]
+
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert len({probabilities(body) for _, body in answers}) == 1
+
+
+def test_a_snapshot_wakes_again_and_again(wake, jpeg):
+    for _ in range(3):
+        launched = wake()
+        status, _ = ask(awake(launched), body=jpeg)
+        assert status == 200
+        launched.process.terminate()
+        assert launched.ends() == 0
+
+
+def test_a_clone_counts_from_zero(wake):
+    url = awake(wake())
+
+    _, metrics = ask(url, "/metrics")
+
+    counted = [line for line in metrics.decode().splitlines() if line.startswith("rookery_req")]
+    assert counted == []
+
+
+# --- what a clone is told ---------------------------------------------------------------------
+
+
+def test_a_clone_has_the_environment_and_directory_of_its_launcher(
+    launch, environment, snapshot, tmp_path
+):
+    arguments = command("snapshot", "run", str(snapshot))
+    told = {**environment, "TWIN_NOTES": str(tmp_path / "notes"), "ONLY_HERE": "ü=1"}
+    shell = ("sh", "-c", f'cd "{tmp_path}" && exec "$@"', "sh", *arguments)
+    with launch(shell, told) as launched:
+        awake(launched)
+
+        place = json.loads((tmp_path / "notes").read_text())["place"]
+    assert place["directory"] == str(tmp_path)
+    # func.yaml completes it, and the shell adds what is its own.
+    shells = ("PWD", "OLDPWD", "_", "SHLVL", "LC_CTYPE", "S3_BUCKET_NAME")
+    assert {n: v for n, v in place["environ"].items() if n not in shells} == {
+        n: v for n, v in told.items() if n not in shells
+    }
+
+
+def test_a_clone_listens_where_its_launcher_says(wake):
+    url = awake(wake("--host", "127.0.0.2", "--port", "0"))
+
+    assert url.startswith("http://127.0.0.2:")
+    assert ask(url, "/health/readiness")[0] == 200
+
+
+def test_a_clone_serves_the_pictures_it_is_told_of(wake, tmp_path):
+    (tmp_path / "penguin.jpg").write_bytes(PHOTOGRAPH.read_bytes())
+    url = awake(wake(ROOKERY_DATA_DIR=str(tmp_path), ROOKERY_DEFAULT_IMAGE="penguin"))
+
+    status, body = ask(url, "/?imageName=penguin")
+
+    assert status == 200, body
+
+
+def test_a_clone_takes_only_the_token_it_is_told(wake, jpeg):
+    url = awake(wake(ROOKERY_INGRESS_TOKEN="told-at-the-end"))
+
+    assert ask(url, body=jpeg)[0] == 401
+    assert ask(url, body=jpeg, headers={"Authorization": "Bearer told-at-the-end"})[0] == 200
+
+
+def test_a_snapshot_works_where_it_was_moved(
+    launch, environment, snapshot, tmp_path, jpeg
+):
+    moved = tmp_path / "moved"
+    moved.mkdir(mode=0o700)
+    for file in snapshot.iterdir():
+        (moved / file.name).hardlink_to(file)
+    with launch(command("snapshot", "run", str(moved)), environment) as launched:
+        assert ask(awake(launched), body=jpeg)[0] == 200
+
+
+# --- its end ----------------------------------------------------------------------------------
+
+
+def test_a_launcher_that_is_terminated_drains_its_clone(wake, wait_until):
+    launched = wake()
+    awake(launched)
+    clone = clone_of(launched.process.pid)
+
+    launched.process.terminate()
+
+    assert launched.ends() == 0
+    assert not Path(f"/proc/{clone}").exists()
+
+
+def test_a_launcher_ends_as_its_clone_does(wake):
+    launched = wake()
+    awake(launched)
+
+    os.kill(clone_of(launched.process.pid), signal.SIGKILL)
+
+    assert launched.ends() == 137
+
+
+def test_a_clone_ends_with_its_launcher(wake, wait_until):
+    launched = wake()
+    awake(launched)
+    clone = clone_of(launched.process.pid)
+
+    launched.process.kill()
+
+    wait_until(lambda: not Path(f"/proc/{clone}").exists(), "the end of the clone")
+
+
+@pytest.fixture
+def wake_slowly(launch, environment, snapshot, tmp_path):
+    """Start a launcher with a CRIU that runs *lines*; return it, and its temporary folder."""
+    with ExitStack() as running:
+
+        def start(*lines):
+            slow = program(tmp_path / "criu", *lines)
+            own = tmp_path / "own"
+            own.mkdir()
+            copy = for_criu(snapshot, tmp_path / "snapshot", slow)
+            launched = running.enter_context(
+                launch(
+                    command("serve", str(TWIN), "--snapshot", str(copy)),
+                    {**environment, "ROOKERY_CRIU": str(slow), "TMPDIR": str(own)},
+                )
+            )
+            return launched, own
+
+        yield start
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_is_stopped_while_it_wakes_leaves_nothing(
+    wake_slowly, criu, tmp_path, wait_until, number
+):
+    launched, own = wake_slowly(
+        f'"{criu}" "$@"', f'touch "{tmp_path}/restored"', "exec sleep 1000"
+    )
+    wait_until((tmp_path / "restored").exists, "the restore")
+    started = children(launched.process.pid)
+    assert len(started) == 2, "CRIU and the clone"
+
+    launched.process.send_signal(number)
+
+    assert launched.ends() == (-9 if number == signal.SIGKILL else 0)
+    wait_until(lambda: not any(map(exists, started)), "the end of what was started")
+    if number != signal.SIGKILL:
+        assert list(own.iterdir()) == []
+
+
+def test_a_criu_that_is_killed_means_a_normal_boot(
+    wake_slowly, criu, tmp_path, wait_until, jpeg
+):
+    launched, own = wake_slowly(f'touch "{tmp_path}/started"', f'exec "{criu}" "$@"')
+    wait_until((tmp_path / "started").exists, "CRIU")
+    started = children(launched.process.pid)
+
+    os.kill(started[0], signal.SIGKILL)
+
+    url = launched.said(LISTENING)[1]
+    assert ask(url, body=jpeg)[0] == 200
+    assert re.search(BOOTING, launched.text, re.MULTILINE)
+    assert children(launched.process.pid) == []
+    assert list(own.iterdir()) == []
+
+
+def exists(process):
+    return Path(f"/proc/{process}").exists()
