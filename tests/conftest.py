@@ -21,6 +21,8 @@ from rookery.images.sample import sample_jpeg
 from rookery.models.card import ModelCard
 from rookery.models.labels import write_labels
 from rookery.models.repository import ModelVersion, Repository
+from rookery.settings import _DEFAULTS as SETTINGS
+from rookery.settings import Settings
 from rookery.storage.ceph.state import CephNode
 from snapshot_processes import usable_criu
 
@@ -202,6 +204,23 @@ def environ(fixed_home: Path) -> Mapping[str, str]:
         "PORT": "0",
         "S3_ENABLED": "false",
     }
+
+
+@pytest.fixture
+def settings(
+    monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]
+) -> Callable[..., Settings]:
+    """Make the settings of the fixed model's environment, and of more."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+    def read(**more: str) -> Settings:
+        for name, value in {**environ, **more}.items():
+            if name in SETTINGS:
+                monkeypatch.setenv(name, value)
+        return Settings.read()
+
+    return read
 
 
 @dataclass

@@ -1,38 +1,15 @@
 import io
-import json
 from pathlib import Path
 
-import boto3
 import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from rookery.assemble import Function, load_function
-from rookery.connections import connect
-from rookery.backends.fixed import FixedBackend
 from rookery.errors import DedupInvalid, FunctionInvalid, ModelNotFound, SettingsInvalid
 from rookery.function_folder import FunctionFolder
-from rookery.images.limits import ImageLimits
-from rookery.lifecycle.phases import load, warm
-from rookery.serving.metrics import FunctionMetrics
-from rookery.settings import Settings
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-
-
-@pytest.fixture
-def settings(monkeypatch, environ):
-    """Make the settings of the fixed model's environment, and of more."""
-    for name in ("K_SINK", "K_CE_OVERRIDES", "S3_BUCKET_NAME", "S3_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-    def read(**more):
-        for name, value in {**environ, **more}.items():
-            if name.startswith(("ROOKERY_", "S3_", "K_", "PORT")):
-                monkeypatch.setenv(name, value)
-        return Settings.read()
-
-    return read
 
 
 def asked(method="GET", path="/", **options):
@@ -109,86 +86,10 @@ def test_overrides_that_cannot_be_read_end_the_start(settings):
         )
 
 
-# --- connecting ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def warmed(penguins):
-    return warm(load(penguins, FixedBackend()), limits=ImageLimits(), top_k=5)
-
-
-def test_connecting_needs_nobody_to_listen_yet(warmed, settings, unused_url):
-    everything = settings(
-        S3_ENABLED="true",
-        S3_BUCKET_NAME="images",
-        S3_ENDPOINT_URL=unused_url,
-        S3_ACCESS_KEY="a",
-        S3_SECRET_KEY="s",
-        K_SINK=unused_url,
-    )
-    with connect(warmed, "classify", everything, FunctionMetrics(), None) as subscriber:
-        assert subscriber is not None
-
-
-@pytest.fixture
-def announced(storage, jpeg):
-    """An object in the bucket, and the notification of it."""
-    client = boto3.client("s3", **storage.client)
-    stored = client.put_object(Bucket="images", Key="dedup.jpg", Body=jpeg)
-    name, obj = "ObjectCreated:Put", {"key": "dedup.jpg", "eTag": stored["ETag"].strip('"')}
-    record = {"eventName": name, "s3": {"bucket": {"name": "images"}, "object": obj}}
-    return json.dumps({"Records": [record]}).encode()
-
-
-@pytest.fixture
-def outcomes(settings, storage, announced, tmp_path):
-    """Start a function with a window in a file, announce the object; say what became of it."""
-    everything = settings(
-        **{name: value for name, value in storage.env.items() if name.startswith("S3_")},
-        S3_ENABLED="true",
-        S3_BUCKET_NAME="images",
-        S3_ENDPOINT_URL=storage.url,
-        ROOKERY_DEDUP=f"sqlite:{tmp_path / 'dedup.db'}",
-    )
-
-    def start(warmed, name="classify"):
-        metrics = FunctionMetrics()
-        with connect(warmed, name, everything, metrics, None) as subscriber:
-            (result,) = subscriber.handle({"content-type": "application/json"}, announced)
-        count = metrics.registry.get_sample_value
-        outcomes = ("completed", "repeated")
-        return result, [count("rookery_events_total", {"outcome": each}) for each in outcomes]
-
-    return start
-
-
-def test_what_was_done_before_a_restart_is_a_repeat_after_it(outcomes, warmed):
-    first, counted = outcomes(warmed)
-    assert counted == [1, None]
-    again, counted = outcomes(warmed)
-    assert counted == [None, 1]
-    assert again == first
-
-
-def test_another_function_or_answer_is_no_repeat(outcomes, warmed, penguins):
-    outcomes(warmed)
-    assert outcomes(warmed, "describe")[1] == [1, None]
-    shorter = warm(load(penguins, FixedBackend()), limits=ImageLimits(), top_k=1)
-    result, counted = outcomes(shorter)
-    assert counted == [1, None]
-    assert len(result.json()["predictions"]) == 1
-
-
 def test_a_dedup_file_that_cannot_be_used_ends_the_start(settings):
     function = Function("classify", folder=FUNCTIONS / "classify")
     with pytest.raises(DedupInvalid, match="/dev/null"):
         function.serve(settings(ROOKERY_DEDUP="sqlite:/dev/null/x.db"), on_listening=print)
-
-
-def test_a_redis_that_is_down_does_not_hinder_the_start(warmed, settings, unused_url):
-    everything = settings(ROOKERY_DEDUP=unused_url.replace("http", "redis"))
-    with connect(warmed, "classify", everything, FunctionMetrics(), None) as subscriber:
-        assert subscriber is not None
 
 
 # --- function folders ----------------------------------------------------------------------

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from botocore.exceptions import BotoCoreError
     from botocore.loaders import Loader
+    from botocore.session import Session
     from pydantic import SecretStr
 
 _DENIED: Final = frozenset({401, 403})
@@ -48,12 +49,13 @@ class Access:
     ca_file: Path | None = None
 
 
-def create_client(
+def create_client(  # noqa: PLR0913
     service: str,
     access: Access,
     config: "Config",
     *,
     loader: "Loader | None" = None,
+    core: "Session | None" = None,
     endpoint_setting: str = "S3_ENDPOINT_URL",
 ) -> object:
     """Make boto3's client of *service*; it opens no connection.
@@ -66,6 +68,7 @@ def create_client(
         access: where it is.
         config: everything else.
         loader: botocore's parsed models, where they are loaded already.
+        core: botocore's session, where an unused one was made already.
         endpoint_setting: where the endpoint comes from, for messages.
 
     Raises:
@@ -75,7 +78,7 @@ def create_client(
     import botocore.session  # noqa: PLC0415
     from botocore.exceptions import PartialCredentialsError  # noqa: PLC0415
 
-    core = botocore.session.Session()
+    core = core or botocore.session.Session()
     if loader is not None:
         core.register_component("data_loader", loader)
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)

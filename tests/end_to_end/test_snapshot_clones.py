@@ -19,6 +19,7 @@ from snapshot_processes import (
     clone_of,
     command,
     created,
+    exists,
     for_criu,
     probabilities,
     program,
@@ -173,7 +174,7 @@ def test_a_launcher_that_is_terminated_drains_its_clone(wake, wait_until):
     launched.process.terminate()
 
     assert launched.ends() == 0
-    assert not Path(f"/proc/{clone}").exists()
+    assert not exists(clone)
 
 
 def test_a_launcher_ends_as_its_clone_does(wake):
@@ -192,7 +193,7 @@ def test_a_clone_ends_with_its_launcher(wake, wait_until):
 
     launched.process.kill()
 
-    wait_until(lambda: not Path(f"/proc/{clone}").exists(), "the end of the clone")
+    wait_until(lambda: not exists(clone), "the end of the clone")
 
 
 @pytest.fixture
@@ -220,16 +221,22 @@ def wake_slowly(launch, environment, snapshot, tmp_path):
 def test_what_is_stopped_while_it_wakes_leaves_nothing(
     wake_slowly, criu, tmp_path, wait_until, number
 ):
-    launched, own = wake_slowly(
-        f'"{criu}" "$@"', f'touch "{tmp_path}/restored"', "exec sleep 1000"
+    held = tmp_path / "restored"
+    hold = program(
+        tmp_path / "hold",
+        '[ "$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0',
+        f"touch '{held}'",
+        f"while [ -e '{held}' ]; do sleep 0.02; done",
     )
-    wait_until((tmp_path / "restored").exists, "the restore")
+    launched, own = wake_slowly(f'exec "{criu}" "$@" --action-script="{hold}"')
+    wait_until(held.exists, "the restore")
     started = children(launched.process.pid)
     assert len(started) == 2, "CRIU and the clone"
 
     launched.process.send_signal(number)
 
-    assert launched.ends() == (-9 if number == signal.SIGKILL else 0)
+    assert launched.process.wait(30) == (-9 if number == signal.SIGKILL else 0)
+    held.unlink()
     wait_until(lambda: not any(map(exists, started)), "the end of what was started")
     if number != signal.SIGKILL:
         assert list(own.iterdir()) == []
@@ -249,7 +256,3 @@ def test_a_criu_that_is_killed_means_a_normal_boot(
     assert re.search(BOOTING, launched.text, re.MULTILINE)
     assert children(launched.process.pid) == []
     assert list(own.iterdir()) == []
-
-
-def exists(process):
-    return Path(f"/proc/{process}").exists()

@@ -3,6 +3,7 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from rookery.lifecycle import instance
 from rookery.models.classification import Timings
 from rookery.serving.metrics import FunctionMetrics
 
@@ -99,3 +100,12 @@ def test_two_functions_count_for_themselves():
     one, other = FunctionMetrics(), FunctionMetrics()
     one.count_event("completed", 3)
     assert other.registry.get_sample_value("rookery_events_total", {"outcome": "completed"}) is None
+
+
+def test_the_instance_is_named_and_changes_with_it(function):
+    instance.renew()
+    here = instance.current()
+    labels = {"instance_id": here.id, "hostname": here.hostname}
+    assert count(function, "rookery_instance_info", **labels) == 1
+    instance.renew()
+    assert count(function, "rookery_instance_info", **labels) == 0

@@ -74,7 +74,7 @@ def test_what_is_enough_is_not_missing(changes):
         ("user namespace", {"mapped_users": True}, "root is not root"),
         ("seccomp", {"seccomp": True}, "filter"),
         ("/proc/sys", {"proc_writable": False}, "read-only"),
-        ("/run", {"runtime_memory": False}, "not in memory"),
+        ("/run", {"kernel_known": False}, "not in memory"),
         ("io_uring", {"io_uring_disabled": 0}, "cannot be snapshotted"),
         ("huge pages", {"huge_pages": "madvise"}, "madvise"),
         ("disk", {"free_bytes": 3 << 30}, "3.0 GiB free"),

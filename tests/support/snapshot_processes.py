@@ -79,7 +79,8 @@ def command(*arguments: str) -> tuple[str, ...]:
 def awake(launched: "Launched") -> str:
     """Return the URL of a woken snapshot; fail where the function was booted instead."""
     url = launched.said(LISTENING)[1]
-    launched.said("restored as instance")
+    launched.said("is ready after")  # the launcher has been told, too
+    assert "restored as instance" in launched.text
     assert not re.search(BOOTING, launched.text, re.MULTILINE), launched.text
     return url
 
@@ -139,6 +140,11 @@ def children(process: int) -> list[int]:
     """Return the children of a process, whichever of its threads started them."""
     tasks = Path(f"/proc/{process}/task").glob("*/children")
     return [int(number) for task in tasks for number in task.read_text().split()]
+
+
+def exists(process: int) -> bool:
+    """Whether the process is alive, or has not been waited for."""
+    return Path(f"/proc/{process}").exists()
 
 
 def running(mark: str) -> list[str]:

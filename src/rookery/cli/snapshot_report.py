@@ -202,7 +202,7 @@ def _print_contents(directory: Path, described: "Manifest") -> None:
     click.secho(str(directory), bold=True)
     width = max(map(len, rows)) + 2
     for name, value in rows.items():
-        click.echo(f"  {name:{width}}{value or "(by default)"}")
+        click.echo(f"  {name:{width}}{value or '(by default)'}")
     click.echo("what it was made with")
 
 

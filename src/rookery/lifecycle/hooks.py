@@ -51,6 +51,7 @@ def run_after_restore(seconds: float) -> None:
     if run.failure is not None:
         raise run.failure
     if not run.done:
+        run.abandoned = True
         raise HookFailed(
             f"the hook {run.current} (after the restore) was still running when the {seconds:g} s "
             "for all such hooks were over; make it faster, or raise ROOKERY_HOOK_SECONDS"
@@ -66,10 +67,13 @@ class _Run:
         self.current = "(none)"
         self.failure: HookFailed | None = None
         self.done = False
+        self.abandoned = False
 
     def __call__(self) -> None:
         try:
             for hook in self._hooks:
+                if self.abandoned:
+                    return
                 self.current = _name(hook)
                 _run(hook, "after the restore")
         except HookFailed as failure:

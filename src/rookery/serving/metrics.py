@@ -1,10 +1,14 @@
 """What a function counts, in a registry of its own so that clones and tests start from zero."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import InfoMetricFamily
+from prometheus_client.registry import Collector
 
+from rookery.lifecycle import instance
 from rookery.models.classification import Timings
 from rookery.serving.startup import Startup
 
@@ -65,6 +69,7 @@ class FunctionMetrics:
             "1 while the function is warmed and not draining.",
             registry=self.registry,
         )
+        self.registry.register(_InstanceInfo())
 
     def watch(self, startup: Startup[object]) -> None:
         """Report *startup*'s readiness whenever the metrics are read."""
@@ -100,3 +105,15 @@ class FunctionMetrics:
     def exposition(self) -> tuple[bytes, str]:
         """Return the text exposition and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _InstanceInfo(Collector):
+    """Which of many clones this is, looked up at each reading: a restore changes it."""
+
+    def collect(self) -> Iterator[InfoMetricFamily]:
+        here = instance.current()
+        # Not `instance`: that is the label by which Prometheus names its target.
+        labels = {"instance_id": here.id, "hostname": here.hostname}
+        yield InfoMetricFamily(
+            "rookery_instance", "Which process answers: a clone of a snapshot is another.", labels
+        )

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Final
 
 from rookery.errors import SnapshotFailed, SnapshotInvalid, SnapshotUnsafe
-from rookery.snapshots import criu, manifest
+from rookery.snapshots import criu, kernel, manifest
 from rookery.snapshots.donor import run_donor
 from rookery.snapshots.facts import facts
 from rookery.snapshots.layout import Layout, lay_out
@@ -82,6 +82,7 @@ def create(plan: Plan, directory: Path, *, on_line: Callable[[str], None]) -> Ma
             layout = lay_out(str(incoming))
             if found := leaked(incoming, plan.secrets):
                 raise SnapshotUnsafe([f"the value of {name}, in its memory" for name in found])
+            kernel.learn(plan.program, str(incoming))
             for path in incoming.iterdir():
                 path.chmod(0o600)
             made = Made(layout, waited - started, dumped - waited)

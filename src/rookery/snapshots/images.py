@@ -39,6 +39,8 @@ _HEAP: Final = 1 << 5
 _FILE_PRIVATE: Final = 1 << 6
 _ANON_PRIVATE: Final = 1 << 9
 _GUARD: Final = 1 << 16
+_ANONYMOUS: Final = (_REGULAR | _ANON_PRIVATE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+_OF_A_FILE: Final = (_REGULAR | _FILE_PRIVATE, mmap.MAP_PRIVATE)
 _NO_RESERVE: Final = 0x4000  # MAP_NORESERVE, which is not in mmap
 # MADV_HUGEPAGE, MADV_NOHUGEPAGE and MADV_DONTDUMP mean the same to a file's pages; others don't.
 _HARMLESS_ADVICE: Final = 1 << 14 | 1 << 15 | 1 << 16
@@ -66,18 +68,25 @@ class Area(NamedTuple):
     def mappable(self) -> bool:
         """Whether its pages may come from a file, and neither process nor kernel mind.
 
-        So it has to be private anonymous memory and nothing more. Code is left alone, too: a
-        file on a file system without exec cannot be mapped with it.
+        So it has to be private memory, anonymous or of a file, and nothing more. Code is left
+        alone: a file on a file system without exec cannot be mapped with it.
         """
-        flags = protobuf.integer(self.entry, _FLAGS)
         protection = protobuf.integer(self.entry, _PROTECTION)
+        kind = (
+            protobuf.integer(self.entry, _STATUS) & ~_HEAP,
+            protobuf.integer(self.entry, _FLAGS) & ~_NO_RESERVE,
+        )
         return (
-            protobuf.integer(self.entry, _STATUS) & ~_HEAP == _REGULAR | _ANON_PRIVATE
-            and flags & ~_NO_RESERVE == mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            kind in (_ANONYMOUS, _OF_A_FILE)
             and bool(protection & mmap.PROT_READ)
             and not protection & mmap.PROT_EXEC
             and not protobuf.integer(self.entry, _ADVICE) & ~_HARMLESS_ADVICE
         )
+
+    @property
+    def of_a_file(self) -> bool:
+        """Whether pages that were never written are those of a file, not zeros."""
+        return bool(protobuf.integer(self.entry, _STATUS) & _FILE_PRIVATE)
 
     @property
     def guard(self) -> bool:
@@ -85,8 +94,11 @@ class Area(NamedTuple):
         return bool(protobuf.integer(self.entry, _STATUS) & _GUARD)
 
     def cut(self, start: int, end: int) -> "Area":
-        """Return the part from *start* to *end* of an area that no file is mapped to."""
-        return Area(start, end, _with(self.entry, {_START: start, _END: end}))
+        """Return the part from *start* to *end*."""
+        offset = protobuf.integer(self.entry, _OFFSET)
+        if self.of_a_file:
+            offset += start - self.start
+        return Area(start, end, _with(self.entry, {_START: start, _END: end, _OFFSET: offset}))
 
     def mapped(self, start: int, end: int, *, file: int, offset: int) -> "Area":
         """Return the part from *start* to *end*, mapped to the bytes of *file* at *offset*."""

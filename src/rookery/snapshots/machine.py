@@ -40,8 +40,8 @@ class Machine:
         ptrace_scope: Yama's.
         io_uring_disabled: 0 where every process may use io_uring.
         proc_writable: whether /proc/sys may be written to.
-        runtime_memory: whether /run is in memory, where CRIU keeps what it found out about the
-            kernel.
+        kernel_known: whether CRIU has kept, or can keep, what it found out about the kernel;
+            which it does where /run is in memory.
         huge_pages: the setting of transparent huge pages.
         free_bytes: room where snapshots would go.
         container: what kind of container this is.
@@ -62,7 +62,7 @@ class Machine:
     ptrace_scope: int | None = None
     io_uring_disabled: int | None = None
     proc_writable: bool = True
-    runtime_memory: bool = True
+    kernel_known: bool = True
     huge_pages: str | None = None
     free_bytes: int | None = None
     container: str | None = None
@@ -101,7 +101,8 @@ def look(environ: Mapping[str, str], folder: Path, *, root: Path = Path("/")) ->
         ptrace_scope=_number(sysctl / "kernel/yama/ptrace_scope"),
         io_uring_disabled=_number(sysctl / "kernel/io_uring_disabled"),
         proc_writable=os.access(sysctl / "kernel/ns_last_pid", os.W_OK),
-        runtime_memory=_in_memory(_text(root / "proc/self/mounts"), "/run"),
+        kernel_known=_in_memory(_text(root / "proc/self/mounts"), "/run")
+        or (root / "run/criu.kdat").exists(),
         huge_pages=chosen and chosen[1],
         free_bytes=_free_bytes(folder),
         container=next(

@@ -47,7 +47,8 @@ def place(
         owned += sum(run.pages for run in pages)
         guarded = any(guard.start < area.end and area.start < guard.end for guard in guards)
         if area.mappable and not guarded:
-            stretches += _stretches(pages, shortest_run, widest_gap * PAGE)
+            gap = 0 if area.of_a_file else widest_gap
+            stretches += _stretches(pages, shortest_run, gap * PAGE)
     if owned != sum(run.pages for run in runs):
         raise SnapshotFailed("the dump has pages outside of the areas of its process")
     segments = sorted(_offsets(stretches))

@@ -167,7 +167,7 @@ def _container(machine: Machine) -> Iterator[Finding]:
 
 
 def _notes(machine: Machine) -> Iterator[Finding]:
-    if not machine.runtime_memory:
+    if not machine.kernel_known:
         yield Finding(
             "/run",
             "note",

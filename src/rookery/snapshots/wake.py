@@ -10,12 +10,12 @@ CRIU is imported while CRIU runs.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FrameType
 
 from rookery.errors import SnapshotFailed, SnapshotMismatch
-from rookery.snapshots import criu, manifest
+from rookery.snapshots import criu, kernel, manifest, verified
 from rookery.snapshots.output import Output
 
 # CRIU, the hooks (bounded by ROOKERY_HOOK_SECONDS) and binding the port, all together.
@@ -51,12 +51,10 @@ def wake(
             launch.await_serving()
         return launch.await_end()
     except _Stopped:
-        launch.end()
         return 0
-    except BaseException:
-        launch.end()
-        raise
     finally:
+        bounded.hold()
+        launch.end()
         launch.clean()
         bounded.undo()
 
@@ -99,6 +97,7 @@ class _Launch:
             theirs.append(memory)
         for descriptor in theirs:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - has no name
+        self._offered = kernel.offer(directory)
         try:
             self._criu = os.posix_spawn(program, command, {"PATH": os.defpath})
         except OSError as exc:
@@ -114,12 +113,16 @@ class _Launch:
 
         if found := differences(self._manifest.facts, facts(self._program, None)):
             raise SnapshotMismatch(found)
-        manifest.verify_big(self._directory, self._manifest)
+        files = self._manifest.files
+        if not verified.is_verified(self._directory, files):
+            manifest.verify_big(self._directory, self._manifest)
+            verified.remember(self._directory, files)
 
     def await_restored(self) -> None:
         """Wait for CRIU to end."""
         _, status = os.waitpid(self._criu, 0)
         self._criu = 0
+        self._take_back()
         if os.waitstatus_to_exitcode(status) != 0:
             raise SnapshotFailed(f"CRIU cannot restore {self._directory}: {self._reason()}")
         with open(os.path.join(self._work, "pid"), encoding="ascii") as file:
@@ -138,8 +141,9 @@ class _Launch:
                 rest = rest[os.write(self._control, rest) :]
         except BrokenPipeError as exc:
             raise SnapshotFailed("the restored process ended at once") from exc
-        os.close(self._control)
-        self._control = -1
+        # In this order: a signal in between must not have it closed twice.
+        control, self._control = self._control, -1
+        os.close(control)
 
     def await_serving(self) -> None:
         """Wait for the clone's word that it serves."""
@@ -161,12 +165,16 @@ class _Launch:
 
     def stop(self, number: int) -> None:
         """Heed a signal: the clone's when it serves, an end of the attempt before that."""
-        if not (self._serving and self._clone):
+        if not self._serving:
             raise _Stopped
-        os.kill(self._clone, number)
+        if self._clone:
+            try:
+                os.kill(self._clone, number)
+            except ProcessLookupError:
+                return  # it has just ended
 
     def end(self) -> None:
-        """End whatever this attempt has started."""
+        """End whatever this attempt has started and is still there."""
         import signal
 
         # Again and again: while one is being ended, CRIU may have made another.
@@ -178,11 +186,17 @@ class _Launch:
     def clean(self) -> None:
         """Remove what lies about; may be called twice."""
         self._output.finish()
+        self._take_back()
         for descriptor in (self._control, self._status):
             if descriptor >= 0:
                 os.close(descriptor)
         self._control = self._status = -1
         self._clean_work_folder()
+
+    def _take_back(self) -> None:
+        if self._offered:
+            kernel.take_back()
+            self._offered = False
 
     def _line(self) -> bytes:
         while b"\n" not in self._received:
@@ -207,9 +221,12 @@ class _Launch:
             return "CRIU gave no reason"
 
     def _clean_work_folder(self) -> None:
-        for name in ("log", "pid", "stats-restore"):
-            _unless_gone(os.unlink, os.path.join(self._work, name))
-        _unless_gone(os.rmdir, self._work)
+        try:
+            for name in os.listdir(self._work):
+                os.unlink(os.path.join(self._work, name))
+            os.rmdir(self._work)
+        except OSError:
+            return  # it has been removed; or it cannot be, which is no reason to end a clone
 
 
 class _Bounded:
@@ -218,13 +235,23 @@ class _Bounded:
     def __init__(self, launch: _Launch) -> None:
         self._launch = launch
         self._undone: list[Callable[[], object]] = []
+        self._held = False
+        self._stopped = False
+        self._late: list[int] = []
 
     def __enter__(self) -> None:
         import signal
 
         def stop(number: int, frame: FrameType | None) -> None:
             del frame
-            self._launch.stop(number)
+            if self._held:
+                self._late.append(number)
+                return
+            try:
+                self._launch.stop(number)
+            except _Stopped:
+                self._held = self._stopped = True  # another one changes nothing
+                raise
 
         def give_up(number: int, frame: FrameType | None) -> None:
             del number, frame
@@ -241,10 +268,17 @@ class _Bounded:
 
         signal.alarm(0)
 
+    def hold(self) -> None:
+        """Keep signals for `undo`: what is being cleaned up is cleaned up."""
+        self._held = True
+
     def undo(self) -> None:
         """Give signals back to whoever had them: after a failed attempt, a normal boot."""
         while self._undone:
             self._undone.pop()()
+        if not self._stopped:
+            for number in self._late:
+                os.kill(os.getpid(), number)
 
 
 def _make_work_folder() -> str:
@@ -258,13 +292,6 @@ def _make_work_folder() -> str:
             "that can be written"
         ) from exc
     return folder
-
-
-def _unless_gone(remove: Callable[[str], None], path: str) -> None:
-    try:
-        remove(path)
-    except FileNotFoundError:
-        return
 
 
 def _open_memory(directory: str) -> int | None:

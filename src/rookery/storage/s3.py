@@ -19,6 +19,7 @@ from rookery.storage.s3_listing import ListingClient, S3Listing
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader
+    from botocore.session import Session
     from pydantic import SecretStr
 
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -68,9 +69,15 @@ class _Client(ListingClient, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preloaded:
-    """botocore's parsed service models: plain data, safe to keep across a snapshot."""
+    """What is the same for every client, and safe to keep across a snapshot.
+
+    Attributes:
+        loader: botocore's parsed service models.
+        sessions: botocore's sessions that nobody has used: they have read no environment yet.
+    """
 
     loader: "Loader"
+    sessions: list["Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +150,14 @@ class S3Store:
 def preload() -> Preloaded:
     """Import boto3 and parse the S3 model once: about 0.3 s that `connect` then saves."""
     import botocore.loaders  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     loader = botocore.loaders.Loader()
     # A client that is thrown away leaves the parsed models in the loader; it opens nothing, and
     # explicit dummy keys keep it from searching for real ones.
     create_client("s3", Access("http://127.0.0.1", "us-east-1", "-", "-"), Config(), loader=loader)
-    return Preloaded(loader)
+    return Preloaded(loader, [botocore.session.Session()])
 
 
 def connect(  # noqa: PLR0913
@@ -202,7 +210,11 @@ def connect(  # noqa: PLR0913
         endpoint, region, access_key, secret_key, access_key_file, secret_key_file, ca_file
     )
     client = create_client(
-        "s3", access, config, loader=None if preloaded is None else preloaded.loader
+        "s3",
+        access,
+        config,
+        loader=None if preloaded is None else preloaded.loader,
+        core=preloaded.sessions.pop() if preloaded is not None and preloaded.sessions else None,
     )
     return S3Store(cast("_Client", client), endpoint or f"AWS S3 ({region})")
 

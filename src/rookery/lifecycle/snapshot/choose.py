@@ -10,11 +10,11 @@ from rookery.lifecycle.snapshot.gvisor import CHECKPOINT, GvisorDriver
 from rookery.lifecycle.snapshot.none import NoSnapshots
 from rookery.lifecycle.snapshot.protocol import Driver
 from rookery.lifecycle.snapshot.sentinel import SentinelDriver
+from rookery.snapshots.donor import PIPES_VARIABLE
 
 Choice = Literal["auto", "none", "criu", "sentinel", "gvisor"]
 
-PIPES: Final = "ROOKERY_SNAPSHOT_PIPES"
-CONTROL_DIRECTORY: Final = "SNAPSHOT_CONTROL_DIR"
+_CONTROL_VARIABLE: Final = "SNAPSHOT_CONTROL_DIR"
 _DEFAULT_CONTROL_DIRECTORY: Final = "/snapshot-control"
 
 
@@ -34,16 +34,16 @@ def choose(
     if choice == "criu":
         return PipeDriver(*_pipes(environ))
     if choice == "sentinel":
-        return SentinelDriver(Path(environ.get(CONTROL_DIRECTORY) or _DEFAULT_CONTROL_DIRECTORY))
+        return SentinelDriver(Path(environ.get(_CONTROL_VARIABLE) or _DEFAULT_CONTROL_DIRECTORY))
     if choice == "gvisor":
         return GvisorDriver(gvisor_checkpoint)
     return NoSnapshots()
 
 
 def _found(environ: Mapping[str, str], gvisor_checkpoint: Path) -> Choice:
-    if environ.get(PIPES):
+    if environ.get(PIPES_VARIABLE):
         return "criu"
-    if environ.get(CONTROL_DIRECTORY):
+    if environ.get(_CONTROL_VARIABLE):
         return "sentinel"
     if gvisor_checkpoint.exists():
         return "gvisor"
@@ -51,12 +51,12 @@ def _found(environ: Mapping[str, str], gvisor_checkpoint: Path) -> Choice:
 
 
 def _pipes(environ: Mapping[str, str]) -> tuple[int, int]:
-    text = environ.get(PIPES, "")
+    text = environ.get(PIPES_VARIABLE, "")
     control, comma, status = text.partition(",")
     if not (comma and control.isdecimal() and status.isdecimal()):
         problem = (
-            f"{PIPES}={text!r} must be two descriptors, such as 3,4: `rookery snapshot create` "
-            "makes them, so ROOKERY_SNAPSHOT=criu is not set by hand"
+            f"{PIPES_VARIABLE}={text!r} must be two descriptors, such as 3,4; "
+            "`rookery snapshot create` makes them: do not set ROOKERY_SNAPSHOT=criu by hand"
         )
         raise SettingsInvalid([problem])
     return int(control), int(status)

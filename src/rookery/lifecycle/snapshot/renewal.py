@@ -5,6 +5,7 @@ happens by itself. Libraries that a function may or may not use are reached thro
 those that are not loaded have no state to renew, and must not be loaded for it.
 """
 
+import ctypes
 import os
 import platform
 import random
@@ -12,20 +13,27 @@ import ssl
 import sys
 import tempfile
 import uuid
+from types import ModuleType
+from typing import Final
 
-from snapshot_restore_py import get_after_restore, register_after_restore
+from snapshot_restore_py import (
+    get_after_restore,
+    register_after_restore,
+    register_before_snapshot,
+)
 
 from rookery.lifecycle import instance
 
-_SEED_BYTES = 32
+_SEED_BYTES: Final = 32
 
 
 def register() -> None:
-    """Register our own after-restore hooks as a user registers theirs; call it before they do."""
-    registered = {entry[0] for entry in get_after_restore()}
+    """Register our own hooks as a user registers theirs; once, and before they do."""
+    if any(function is renew_identity for function, _, _ in get_after_restore()):
+        return
+    register_before_snapshot(prepare_tensorflow)
     for renew in _RENEWALS:
-        if renew not in registered:
-            register_after_restore(renew)
+        register_after_restore(renew)
 
 
 def renew_identity() -> None:
@@ -37,8 +45,9 @@ def renew_identity() -> None:
 
 
 def reseed_python() -> None:
-    """Seed `random`, and forget the sequence of names of `tempfile`."""
+    """Seed `random` and the C library, and forget the sequence of names of `tempfile`."""
     random.seed()
+    ctypes.CDLL(None).srand(int.from_bytes(os.urandom(4), "big"))
     # It starts anew in a child process, which it knows by its process id.
     vars(tempfile)["_name_sequence"] = None
 
@@ -60,14 +69,46 @@ def reseed_numpy() -> None:
         numpy_random.seed()
 
 
+def prepare_tensorflow() -> None:
+    """Before the snapshot: make the global generator, so that a clone need only seed it."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        _seed_generator(tensorflow)
+
+
 def reseed_tensorflow() -> None:
-    """Seed TensorFlow's operations and its global generator, and Keras' where it is used."""
+    """Seed TensorFlow's operations and its global generator, and Keras'."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         return
+    # First: `set_seed` throws away the kernels that this needs.
+    _seed_generator(tensorflow)
     seed = int.from_bytes(os.urandom(4), "big")
-    tensorflow.random.set_seed(seed)
+    keras_utils = sys.modules.get("keras.utils")
+    if keras_utils is None:
+        tensorflow.random.set_seed(seed)
+    else:
+        keras_utils.set_random_seed(seed)  # calls TensorFlow's, and seeds `random` and numpy
 
 
-# In the order in which they run: what names this process first, for the logs of the others.
-_RENEWALS = (renew_identity, reseed_python, reseed_openssl, reseed_numpy, reseed_tensorflow)
+def _seed_generator(tensorflow: ModuleType) -> None:
+    """Give the global generator a state of the kernel's randomness.
+
+    TensorFlow's own (`from_non_deterministic_state`) comes from an engine that is in the snapshot.
+    """
+    try:
+        generator = tensorflow.random.get_global_generator()
+    except RuntimeError:
+        return  # operations are to be deterministic: there is none
+    words = generator.state.shape[0]
+    generator.reset([int.from_bytes(os.urandom(8), "big", signed=True) for _ in range(words)])
+
+
+# TensorFlow before the others: with Keras it seeds theirs, with 32 bits only.
+_RENEWALS: Final = (
+    renew_identity,
+    reseed_tensorflow,
+    reseed_numpy,
+    reseed_python,
+    reseed_openssl,
+)

@@ -24,7 +24,6 @@ _CONTEXT = ssl.create_default_context()
 _KEPT = random.Random(os.urandom(16))  # a generator that nobody can reseed for us
 random.random()
 np.random.random()
-uuid.uuid1()
 current()
 with tempfile.TemporaryDirectory():
     pass

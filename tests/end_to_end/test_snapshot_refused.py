@@ -1,0 +1,285 @@
+"""Snapshots that cannot be woken: `snapshot run` says why and ends, `serve` says why and boots."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rookery.snapshots import manifest
+from snapshot_processes import (
+    BOOTING,
+    LISTENING,
+    TWIN,
+    ask,
+    children,
+    command,
+    created,
+    exists,
+    for_criu,
+    probabilities,
+    program,
+    retold,
+)
+
+_PAGE = 4096
+_FINAL, _LATER = 78, 69  # sysexits(3): somebody must act; it may work another time
+
+
+@pytest.fixture(scope="module")
+def environment(environ, criu):
+    return {**environ, "ROOKERY_CRIU": criu}
+
+
+@pytest.fixture(scope="module")
+def snapshot(environment, tmp_path_factory):
+    return created(TWIN, tmp_path_factory.mktemp("snapshots") / "twin", environment)
+
+
+@pytest.fixture(scope="module")
+def answer(launch, environment, jpeg):
+    """What a function answers that has never heard of snapshots."""
+    with launch(command("serve", str(TWIN)), environment) as cold:
+        return probabilities(ask(cold.said(LISTENING)[1], body=jpeg)[1])
+
+
+# --- what is wrong with a folder --------------------------------------------------------------
+
+
+def _replace(file, data):
+    """Write anew, because the files of a copy are those of the snapshot itself."""
+    file.unlink()
+    file.write_bytes(data)
+
+
+def torn(name, count=_PAGE):
+    def change(snapshot, copy):
+        data = (retold(snapshot, copy) / name).read_bytes()
+        _replace(copy / name, data[:-count])
+
+    return change
+
+
+def flipped(name, position=0.5):
+    def change(snapshot, copy):
+        data = bytearray((retold(snapshot, copy) / name).read_bytes())
+        data[int(len(data) * position)] ^= 1
+        _replace(copy / name, data)
+
+    return change
+
+
+def without(name):
+    return lambda snapshot, copy: (retold(snapshot, copy) / name).unlink()
+
+
+def describing(**facts):
+    def change(content):
+        content["facts"].update(facts)
+
+    return lambda snapshot, copy: retold(snapshot, copy, change)
+
+
+def of_format(number):
+    return lambda snapshot, copy: retold(snapshot, copy, lambda content: content.update(format=number))
+
+
+def written(text):
+    def change(snapshot, copy):
+        _replace(retold(snapshot, copy) / manifest.NAME, text.encode())
+
+    return change
+
+
+FOLDERS = {
+    "missing": (lambda _, copy: None, r"is no snapshot: manifest\.json cannot be read: No such"),
+    "empty": (lambda _, copy: copy.mkdir(), r"is no snapshot: manifest\.json cannot be read: No"),
+    "a file": (lambda _, copy: copy.touch(), r"is no snapshot: manifest\.json .* Not a directory"),
+    "unfinished": (without(manifest.NAME), r"is no snapshot: .*; make one with: rookery snapshot"),
+    "manifest torn": (torn(manifest.NAME, 100), r"manifest\.json is damaged"),
+    "manifest changed": (flipped(manifest.NAME), r"manifest\.json is damaged"),
+    "manifest empty": (written(""), r"manifest\.json is damaged"),
+    "manifest a list": (written("[]"), r"manifest\.json is damaged"),
+    "manifest empty object": (written("{}"), r"manifest\.json is damaged"),
+    "another format": (of_format(99), r"is a snapshot of format 99, not \d"),
+    "memory torn": (torn(manifest.MEMORY), r"memory is damaged: [\d,]+ bytes instead of"),
+    "memory changed": (flipped(manifest.MEMORY), r"memory is damaged: its checksum is wrong"),
+    "memory missing": (without(manifest.MEMORY), r"memory is damaged: No such file"),
+    "pages torn": (torn("pages-1.img"), r"pages-1\.img is damaged: [\d,]+ bytes instead of"),
+    "pages changed": (flipped("pages-1.img"), r"pages-1\.img is damaged: its checksum is wrong"),
+    "last page changed": (flipped("pages-1.img", 0.9999), r"pages-1\.img is damaged"),
+    "image torn": (torn("mm-1.img", 1), r"mm-1\.img is damaged: [\d,]+ bytes instead of"),
+    "image changed": (flipped("core-1.img"), r"core-1\.img is damaged: its checksum is wrong"),
+    "image missing": (without("pstree.img"), r"pstree\.img is damaged: No such file"),
+    "another CPU": (describing(cpu="x/1/2 sse"), r"does not fit: the CPU is of another kind \("),
+    "another kernel": (describing(kernel="Linux 2.6"), r"the kernel was Linux 2\.6, here it is"),
+    "another CRIU": (describing(criu="0"), r"CRIU is another program than the one that made"),
+    "another code": (describing(code="0"), r"Rookery's own code has changed"),
+    "another library": (describing(libraries="numpy-1.0"), r"other libraries are .*numpy-1\.0"),
+    "another Python": (describing(python="cpython 2.7"), r"Python was cpython 2\.7, here it is"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_run_refuses_a_folder_that_is_no_whole_snapshot(
+    launch, environment, snapshot, tmp_path, name
+):
+    change, reason = FOLDERS[name]
+    change(snapshot, tmp_path / "copy")
+
+    said = run(launch, environment, tmp_path / "copy", status=_FINAL)
+
+    assert re.search(reason, said), said
+
+
+# Of each kind one: one that never starts CRIU, and those found while CRIU restores.
+@pytest.mark.parametrize("name", ["empty", "memory changed", "another library"])
+def test_serve_boots_beside_a_folder_that_is_no_whole_snapshot(
+    launch, environment, snapshot, answer, jpeg, tmp_path, name
+):
+    change, reason = FOLDERS[name]
+    change(snapshot, tmp_path / "copy")
+
+    said = serve(launch, environment, tmp_path / "copy", answer, jpeg)
+
+    assert re.search(reason, said), said
+
+
+# --- what is wrong with where it is woken -----------------------------------------------------
+
+
+def plain(snapshot, folder, criu):
+    del folder, criu
+    return snapshot, {}
+
+
+def told(**env):
+    return lambda snapshot, folder, criu: (snapshot, env)
+
+
+def with_criu(*lines):
+    """Another CRIU, which the snapshot says it was made by."""
+
+    def prepare(snapshot, folder, criu):
+        other = program(folder / "criu", *(line.replace("CRIU", f'"{criu}"') for line in lines))
+        return for_criu(snapshot, folder / "copy", other), {"ROOKERY_CRIU": str(other)}
+
+    return prepare
+
+
+PLACES = {
+    "another top k": (
+        told(ROOKERY_TOP_K="3"), _LATER, r"refused to serve: .* ROOKERY_TOP_K is 3, it was 5",
+    ),
+    "a hook that raises": (
+        told(TWIN_HOOK="raises"), _LATER, r"_fail_or_hang .* RuntimeError: the hook of a test",
+    ),
+    "a hook that hangs": (
+        told(TWIN_HOOK="hangs", ROOKERY_HOOK_SECONDS="1"), _LATER, r"_fail_or_hang .* 1 s for all",
+    ),
+    "a wrong setting": (
+        told(ROOKERY_QUEUE="many"), _LATER, r"refused to serve: .*ROOKERY_QUEUE",
+    ),
+    "no CRIU": (
+        told(ROOKERY_CRIU="/nowhere/criu"), _FINAL, r"ROOKERY_CRIU=/nowhere/criu is no program",
+    ),
+    "CRIU fails": (
+        with_criu("exit 1"), _LATER, r"CRIU cannot restore .*: CRIU gave no reason",
+    ),
+    "CRIU is killed": (
+        with_criu("kill -9 $$"), _LATER, r"CRIU cannot restore .*",
+    ),
+    "CRIU fails at the end": (
+        with_criu('CRIU "$@"', "exit 1"), _LATER, r"CRIU cannot restore .*",
+    ),
+    "CRIU restores nothing": (
+        with_criu("exit 0"), _LATER, r".",
+    ),
+    "CRIU is no program": (
+        with_criu("#!", "\0"), _LATER, r".",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_run_refuses_to_wake_a_snapshot_where_it_cannot(
+    launch, environment, snapshot, criu, tmp_path, name
+):
+    prepare, status, reason = PLACES[name]
+    folder, env = prepare(snapshot, tmp_path, criu)
+
+    said = run(launch, {**environment, **env}, folder, status=status)
+
+    assert re.search(reason, said), said
+
+
+@pytest.mark.parametrize("name", ["a hook that raises", "a hook that hangs", "no CRIU", "CRIU fails"])
+def test_serve_boots_where_a_snapshot_cannot_be_woken(
+    launch, environment, snapshot, criu, answer, jpeg, tmp_path, name
+):
+    prepare, _, reason = PLACES[name]
+    folder, env = prepare(snapshot, tmp_path, criu)
+
+    said = serve(launch, {**environment, **env}, folder, answer, jpeg)
+
+    assert re.search(reason, said), said
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        ({"ROOKERY_TOP_K": "1"}, r"ROOKERY_TOP_K is 1, it was 5"),
+        ({"ROOKERY_MODEL": "macaws"}, r"model is macaws/1 \(\w+\), it was penguins/1 \(\w+\)"),
+    ],
+    ids=["top k", "model"],
+)
+def test_serve_boots_with_what_it_is_told_now(
+    launch, environment, snapshot, jpeg, tmp_path, env, reason
+):
+    home = tmp_path / "home"
+    shutil.copytree(Path(environment["ROOKERY_HOME"]), home)
+    card = (home / "models" / "penguins")
+    shutil.copytree(card, home / "models" / "macaws")
+    for file in (home / "models" / "macaws").rglob("*.json"):
+        file.write_text(file.read_text().replace('"penguins"', '"macaws"'))
+    here = {**environment, "ROOKERY_HOME": str(home), **env}
+    with launch(command("serve", str(TWIN)), here) as cold:
+        expected = probabilities(ask(cold.said(LISTENING)[1], body=jpeg)[1])
+
+    said = serve(launch, here, snapshot, expected, jpeg)
+
+    assert re.search(reason, said), said
+
+
+# --- how -------------------------------------------------------------------------------------
+
+
+def run(launch, environment, folder, *, status):
+    """Run `snapshot run` to its end; return what it said."""
+    own = folder.parent / "own"
+    own.mkdir()
+    arguments = command("snapshot", "run", str(folder))
+    with launch(arguments, {**environment, "TMPDIR": str(own)}) as launched:
+        assert launched.ends() == status, launched.text
+    problems = re.findall(r"^rookery: .*", launched.text, re.MULTILINE)
+    assert len(problems) == 1 or "restored as" in launched.text, launched.text
+    assert "Traceback" not in launched.text
+    assert list(own.iterdir()) == []
+    return launched.text
+
+
+def serve(launch, environment, folder, expected, image):
+    """Run `serve --snapshot`, which must boot and answer; return why it says it does."""
+    own = folder.parent / "own"
+    own.mkdir(exist_ok=True)
+    arguments = command("serve", str(TWIN), "--snapshot", str(folder))
+    with launch(arguments, {**environment, "TMPDIR": str(own)}) as launched:
+        status, body = ask(launched.said(LISTENING)[1], body=image)
+        assert status == 200, launched.text
+        assert probabilities(body) == expected
+        assert children(launched.process.pid) == []
+    (reason,) = re.findall(BOOTING, launched.text, re.MULTILINE)
+    assert "Traceback" not in launched.text
+    assert list(own.iterdir()) == []
+    return reason
