@@ -80,6 +80,7 @@ def donor_environment(environ: Mapping[str, str], settings: Settings) -> dict[st
         "ROOKERY_HOME": str(settings.home.absolute()),
         "ROOKERY_MODEL": settings.model,
         "ROOKERY_HOOK_SECONDS": str(settings.hook_seconds),
+        "ROOKERY_SNAPSHOT": "criu",  # whatever func.yaml says
         # Empty where it is unset, so that func.yaml does not set it.
         **{name: _text(getattr(settings, field)) for name, field in _FIXED.items()},
     }

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import threading
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -152,9 +154,7 @@ def test_a_clone_takes_only_the_token_it_is_told(wake, jpeg):
     assert ask(url, body=jpeg, headers={"Authorization": "Bearer told-at-the-end"})[0] == 200
 
 
-def test_a_snapshot_works_where_it_was_moved(
-    launch, environment, snapshot, tmp_path, jpeg
-):
+def test_a_snapshot_works_where_it_was_moved(launch, environment, snapshot, tmp_path, jpeg):
     moved = tmp_path / "moved"
     moved.mkdir(mode=0o700)
     for file in snapshot.iterdir():
@@ -163,10 +163,94 @@ def test_a_snapshot_works_where_it_was_moved(
         assert ask(awake(launched), body=jpeg)[0] == 200
 
 
+# --- what is only known after the restore -----------------------------------------------------
+
+
+def announce(url, key):
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-21T10:00:00Z",
+        "s3": {"bucket": {"name": "images"}, "object": {"key": key, "eTag": "1"}},
+    }
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": key,
+        "ce-source": "/test",
+        "ce-type": "com.amazonaws.s3.ObjectCreated:Put",
+        "Content-Type": "application/json",
+    }
+    return ask(url, body=json.dumps({"Records": [record]}).encode(), headers=headers)
+
+
+@pytest.fixture
+def bucket(storage, jpeg):
+    """What tells a function where its bucket is; it holds `a.jpg` and `b.jpg`, but for no keys."""
+    import boto3
+
+    client = boto3.client("s3", **storage.client)
+    for key in ("a.jpg", "b.jpg"):
+        client.put_object(Bucket="images", Key=key, Body=jpeg)
+    client.close()
+    return {"S3_ENABLED": "true", "S3_ENDPOINT_URL": storage.url}
+
+
+def test_a_clone_uses_the_keys_it_is_told(wake, bucket, storage):
+    keys = {name: storage.env[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
+    right = awake(wake(**bucket, **keys))
+    wrong = awake(wake(**bucket, **{**keys, "S3_SECRET_KEY": "of-another"}))
+
+    assert announce(right, "a.jpg")[0] == 200
+    status, refusal = announce(wrong, "a.jpg")
+    assert (status, json.loads(refusal)["error"]) == (503, "StorageDenied")
+
+
+def test_clones_name_the_result_of_the_same_object_alike(wake, bucket, storage, sink):
+    env = {**bucket, **storage.env, "K_SINK": sink.url, "ROOKERY_SINK_TOKEN": "told-at-the-end"}
+    for _ in range(2):
+        url = awake(wake(**env))
+        for key in ("a.jpg", "b.jpg"):
+            status, body = announce(url, key)
+            assert status < 300, body
+
+    results = [head for head in sink.heads if "ce-id" in head]
+    assert [head["ce-subject"] for head in results] == ["a.jpg", "b.jpg"] * 2
+    assert [head["authorization"] for head in results] == ["Bearer told-at-the-end"] * 4
+    # An id names what a result is about, so that a repeat is known as one wherever it is made.
+    first, second = [head["ce-id"] for head in results[:2]], [head["ce-id"] for head in results[2:]]
+    assert first == second
+    assert first[0] != first[1]
+
+
+@pytest.fixture
+def sink():
+    """Somebody who takes every event."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.heads.append({n.lower(): v for n, v in self.headers.items()})
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.heads = []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 # --- its end ----------------------------------------------------------------------------------
 
 
-def test_a_launcher_that_is_terminated_drains_its_clone(wake, wait_until):
+def test_a_launcher_that_is_terminated_drains_its_clone(wake):
     launched = wake()
     awake(launched)
     clone = clone_of(launched.process.pid)
@@ -242,9 +326,7 @@ def test_what_is_stopped_while_it_wakes_leaves_nothing(
         assert list(own.iterdir()) == []
 
 
-def test_a_criu_that_is_killed_means_a_normal_boot(
-    wake_slowly, criu, tmp_path, wait_until, jpeg
-):
+def test_a_criu_that_is_killed_means_a_normal_boot(wake_slowly, criu, tmp_path, wait_until, jpeg):
     launched, own = wake_slowly(f'touch "{tmp_path}/started"', f'exec "{criu}" "$@"')
     wait_until((tmp_path / "started").exists, "CRIU")
     started = children(launched.process.pid)

@@ -1,8 +1,9 @@
 """Snapshots that cannot be woken: `snapshot run` says why and ends, `serve` says why and boots."""
 
-import os
 import re
 import shutil
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from snapshot_processes import (
     children,
     command,
     created,
-    exists,
     for_criu,
     probabilities,
     program,
@@ -24,24 +24,17 @@ from snapshot_processes import (
 )
 
 _PAGE = 4096
-_FINAL, _LATER = 78, 69  # sysexits(3): somebody must act; it may work another time
+_USAGE, _LATER, _FINAL = 2, 69, 78  # sysexits(3), but for the first
 
 
 @pytest.fixture(scope="module")
 def environment(environ, criu):
-    return {**environ, "ROOKERY_CRIU": criu}
+    return {**environ, "ROOKERY_CRIU": criu, "ROOKERY_HOOK_SECONDS": "2"}
 
 
 @pytest.fixture(scope="module")
 def snapshot(environment, tmp_path_factory):
     return created(TWIN, tmp_path_factory.mktemp("snapshots") / "twin", environment)
-
-
-@pytest.fixture(scope="module")
-def answer(launch, environment, jpeg):
-    """What a function answers that has never heard of snapshots."""
-    with launch(command("serve", str(TWIN)), environment) as cold:
-        return probabilities(ask(cold.said(LISTENING)[1], body=jpeg)[1])
 
 
 # --- what is wrong with a folder --------------------------------------------------------------
@@ -82,7 +75,10 @@ def describing(**facts):
 
 
 def of_format(number):
-    return lambda snapshot, copy: retold(snapshot, copy, lambda content: content.update(format=number))
+    def change(content):
+        content["format"] = number
+
+    return lambda snapshot, copy: retold(snapshot, copy, change)
 
 
 def written(text):
@@ -93,7 +89,7 @@ def written(text):
 
 
 FOLDERS = {
-    "missing": (lambda _, copy: None, r"is no snapshot: manifest\.json cannot be read: No such"),
+    "missing": (lambda *_: None, r"is no snapshot: manifest\.json cannot be read: No such"),
     "empty": (lambda _, copy: copy.mkdir(), r"is no snapshot: manifest\.json cannot be read: No"),
     "a file": (lambda _, copy: copy.touch(), r"is no snapshot: manifest\.json .* Not a directory"),
     "unfinished": (without(manifest.NAME), r"is no snapshot: .*; make one with: rookery snapshot"),
@@ -121,27 +117,29 @@ FOLDERS = {
 }
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_run_refuses_a_folder_that_is_no_whole_snapshot(
-    launch, environment, snapshot, tmp_path, name
-):
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name != "a file"])
+def test_run_refuses_a_folder_that_is_no_whole_snapshot(run, snapshot, tmp_path, name):
     change, reason = FOLDERS[name]
     change(snapshot, tmp_path / "copy")
 
-    said = run(launch, environment, tmp_path / "copy", status=_FINAL)
+    said = run(tmp_path / "copy", status=_FINAL)
 
     assert re.search(reason, said), said
 
 
-# Of each kind one: one that never starts CRIU, and those found while CRIU restores.
-@pytest.mark.parametrize("name", ["empty", "memory changed", "another library"])
-def test_serve_boots_beside_a_folder_that_is_no_whole_snapshot(
-    launch, environment, snapshot, answer, jpeg, tmp_path, name
-):
+def test_run_refuses_a_file(run, tmp_path):
+    (tmp_path / "file").touch()
+
+    assert "is a file" in run(tmp_path / "file", status=_USAGE)
+
+
+# Of each kind one: those that never start CRIU, and those found while CRIU restores.
+@pytest.mark.parametrize("name", ["empty", "a file", "memory changed", "another library"])
+def test_serve_boots_beside_a_folder_that_is_no_whole_snapshot(serve, snapshot, tmp_path, name):
     change, reason = FOLDERS[name]
     change(snapshot, tmp_path / "copy")
 
-    said = serve(launch, environment, tmp_path / "copy", answer, jpeg)
+    said = serve(tmp_path / "copy")
 
     assert re.search(reason, said), said
 
@@ -149,23 +147,39 @@ def test_serve_boots_beside_a_folder_that_is_no_whole_snapshot(
 # --- what is wrong with where it is woken -----------------------------------------------------
 
 
-def plain(snapshot, folder, criu):
-    del folder, criu
-    return snapshot, {}
+@dataclass(frozen=True)
+class Place:
+    """A whole snapshot, a folder of one's own, and the CRIU that made it."""
+
+    snapshot: Path
+    folder: Path
+    criu: str
+
+    def with_criu(self, *lines):
+        """Return a copy that says it was made by another CRIU, and the name of that one."""
+        other = program(self.folder / "criu", *lines)
+        return for_criu(self.snapshot, self.folder / "copy", other), {"ROOKERY_CRIU": str(other)}
+
+
+@pytest.fixture
+def place(snapshot, tmp_path, criu):
+    return Place(snapshot, tmp_path, criu)
 
 
 def told(**env):
-    return lambda snapshot, folder, criu: (snapshot, env)
+    return lambda place: (place.snapshot, env)
 
 
 def with_criu(*lines):
-    """Another CRIU, which the snapshot says it was made by."""
+    return lambda place: place.with_criu(
+        *(line.replace("CRIU", f'"{place.criu}"') for line in lines)
+    )
 
-    def prepare(snapshot, folder, criu):
-        other = program(folder / "criu", *(line.replace("CRIU", f'"{criu}"') for line in lines))
-        return for_criu(snapshot, folder / "copy", other), {"ROOKERY_CRIU": str(other)}
 
-    return prepare
+def with_criu_of_another_machine(place):
+    folder, env = place.with_criu()
+    Path(env["ROOKERY_CRIU"]).write_bytes(b"\x7fELF\2")
+    return for_criu(folder, place.folder / "again", Path(env["ROOKERY_CRIU"])), env
 
 
 PLACES = {
@@ -176,10 +190,10 @@ PLACES = {
         told(TWIN_HOOK="raises"), _LATER, r"_fail_or_hang .* RuntimeError: the hook of a test",
     ),
     "a hook that hangs": (
-        told(TWIN_HOOK="hangs", ROOKERY_HOOK_SECONDS="1"), _LATER, r"_fail_or_hang .* 1 s for all",
+        told(TWIN_HOOK="hangs"), _LATER, r"_fail_or_hang .* running when the 2 s for all",
     ),
     "a wrong setting": (
-        told(ROOKERY_QUEUE="many"), _LATER, r"refused to serve: .*ROOKERY_QUEUE",
+        told(ROOKERY_QUEUE="many"), _LATER, r"(?s)refused to serve: .*ROOKERY_QUEUE",
     ),
     "no CRIU": (
         told(ROOKERY_CRIU="/nowhere/criu"), _FINAL, r"ROOKERY_CRIU=/nowhere/criu is no program",
@@ -194,34 +208,32 @@ PLACES = {
         with_criu('CRIU "$@"', "exit 1"), _LATER, r"CRIU cannot restore .*",
     ),
     "CRIU restores nothing": (
-        with_criu("exit 0"), _LATER, r".",
+        with_criu("exit 0"), _LATER, r"CRIU says nothing of what it restored",
     ),
-    "CRIU is no program": (
-        with_criu("#!", "\0"), _LATER, r".",
+    "CRIU is of another machine": (
+        with_criu_of_another_machine, _LATER, r"criu cannot be run: Exec format error",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_run_refuses_to_wake_a_snapshot_where_it_cannot(
-    launch, environment, snapshot, criu, tmp_path, name
-):
+def test_run_refuses_to_wake_a_snapshot_where_it_cannot(run, place, name):
     prepare, status, reason = PLACES[name]
-    folder, env = prepare(snapshot, tmp_path, criu)
+    folder, env = prepare(place)
 
-    said = run(launch, {**environment, **env}, folder, status=status)
+    said = run(folder, status=status, **env)
 
     assert re.search(reason, said), said
 
 
-@pytest.mark.parametrize("name", ["a hook that raises", "a hook that hangs", "no CRIU", "CRIU fails"])
-def test_serve_boots_where_a_snapshot_cannot_be_woken(
-    launch, environment, snapshot, criu, answer, jpeg, tmp_path, name
-):
+@pytest.mark.parametrize(
+    "name", ["a hook that raises", "a hook that hangs", "no CRIU", "CRIU fails"]
+)
+def test_serve_boots_where_a_snapshot_cannot_be_woken(serve, place, name):
     prepare, _, reason = PLACES[name]
-    folder, env = prepare(snapshot, tmp_path, criu)
+    folder, env = prepare(place)
 
-    said = serve(launch, {**environment, **env}, folder, answer, jpeg)
+    said = serve(folder, **env)
 
     assert re.search(reason, said), said
 
@@ -234,20 +246,8 @@ def test_serve_boots_where_a_snapshot_cannot_be_woken(
     ],
     ids=["top k", "model"],
 )
-def test_serve_boots_with_what_it_is_told_now(
-    launch, environment, snapshot, jpeg, tmp_path, env, reason
-):
-    home = tmp_path / "home"
-    shutil.copytree(Path(environment["ROOKERY_HOME"]), home)
-    card = (home / "models" / "penguins")
-    shutil.copytree(card, home / "models" / "macaws")
-    for file in (home / "models" / "macaws").rglob("*.json"):
-        file.write_text(file.read_text().replace('"penguins"', '"macaws"'))
-    here = {**environment, "ROOKERY_HOME": str(home), **env}
-    with launch(command("serve", str(TWIN)), here) as cold:
-        expected = probabilities(ask(cold.said(LISTENING)[1], body=jpeg)[1])
-
-    said = serve(launch, here, snapshot, expected, jpeg)
+def test_serve_boots_with_what_it_is_told_now(serve, two_models, snapshot, env, reason):
+    said = serve(snapshot, **two_models, **env)
 
     assert re.search(reason, said), said
 
@@ -255,31 +255,67 @@ def test_serve_boots_with_what_it_is_told_now(
 # --- how -------------------------------------------------------------------------------------
 
 
-def run(launch, environment, folder, *, status):
+@pytest.fixture
+def own(tmp_path):
+    """The temporary folder of a launcher, which must be empty again afterwards."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def run(launch, environment, own):
     """Run `snapshot run` to its end; return what it said."""
-    own = folder.parent / "own"
-    own.mkdir()
-    arguments = command("snapshot", "run", str(folder))
-    with launch(arguments, {**environment, "TMPDIR": str(own)}) as launched:
-        assert launched.ends() == status, launched.text
-    problems = re.findall(r"^rookery: .*", launched.text, re.MULTILINE)
-    assert len(problems) == 1 or "restored as" in launched.text, launched.text
-    assert "Traceback" not in launched.text
-    assert list(own.iterdir()) == []
-    return launched.text
+
+    def run_it(folder, *, status, **env):
+        arguments = command("snapshot", "run", str(folder))
+        with launch(arguments, {**environment, "TMPDIR": str(own), **env}) as launched:
+            assert launched.ends() == status, launched.text
+        assert "listening" not in launched.text
+        assert "Traceback" not in launched.text
+        return launched.text
+
+    return run_it
 
 
-def serve(launch, environment, folder, expected, image):
+@pytest.fixture
+def serve(launch, environment, own, answer, jpeg):
     """Run `serve --snapshot`, which must boot and answer; return why it says it does."""
-    own = folder.parent / "own"
-    own.mkdir(exist_ok=True)
-    arguments = command("serve", str(TWIN), "--snapshot", str(folder))
-    with launch(arguments, {**environment, "TMPDIR": str(own)}) as launched:
-        status, body = ask(launched.said(LISTENING)[1], body=image)
-        assert status == 200, launched.text
-        assert probabilities(body) == expected
-        assert children(launched.process.pid) == []
-    (reason,) = re.findall(BOOTING, launched.text, re.MULTILINE)
-    assert "Traceback" not in launched.text
-    assert list(own.iterdir()) == []
-    return reason
+
+    def serve_it(folder, **env):
+        arguments = command("serve", str(TWIN), "--snapshot", str(folder))
+        with launch(arguments, {**environment, "TMPDIR": str(own), **env}) as launched:
+            status, body = ask(launched.said(LISTENING)[1], body=jpeg)
+            assert status == 200, launched.text
+            assert probabilities(body) == answer(**env)
+            assert children(launched.process.pid) == []
+        (reason,) = re.findall(BOOTING, launched.text, re.MULTILINE)
+        assert "Traceback" not in launched.text
+        return reason
+
+    return serve_it
+
+
+@pytest.fixture(scope="module")
+def answer(launch, environment, jpeg):
+    """What a function answers that has never heard of snapshots."""
+
+    @cache
+    def answer_of(**env):
+        with launch(command("serve", str(TWIN)), {**environment, **env}) as cold:
+            return probabilities(ask(cold.said(LISTENING)[1], body=jpeg)[1])
+
+    return answer_of
+
+
+@pytest.fixture(scope="module")
+def two_models(environment, tmp_path_factory):
+    """A home with a second model."""
+    home = tmp_path_factory.mktemp("two") / "home"
+    shutil.copytree(Path(environment["ROOKERY_HOME"]), home)
+    models = home / "models"
+    shutil.copytree(models / "penguins", models / "macaws")
+    for file in (models / "macaws").rglob("*.json"):
+        file.write_text(file.read_text().replace('"penguins"', '"macaws"'))
+    return {"ROOKERY_HOME": str(home)}

@@ -21,6 +21,7 @@ SECRET = "open-sesame"
 
 # Dumps what lies in a folder, and then does what the test wants.
 CRIU = """#!/bin/sh
+[ "$1" = dump ] || exit 0
 for one; do case "$one" in --images-dir=*) into="${{one#*=}}" ;; esac; done
 cp {dump}/* "$into"
 {then}
@@ -112,7 +113,7 @@ def test_a_snapshot_is_described_and_in_order(plan, wanted, donors):
 
 
 def test_only_its_owner_may_look_into_it(plan, wanted):
-    create(plan("chmod 644 $into/*"), wanted, on_line=ignored)
+    create(plan("chmod 644 ${into:?}/*"), wanted, on_line=ignored)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in wanted.iterdir()}
     assert (modes, stat.S_IMODE(wanted.stat().st_mode)) == ({0o600}, 0o700)
 
@@ -122,7 +123,7 @@ def test_its_files_are_born_private(plan, wanted):
 
 
 def test_the_log_of_criu_is_no_part_of_it(plan, wanted):
-    create(plan("echo fine > $into/dump.log"), wanted, on_line=ignored)
+    create(plan("echo fine > ${into:?}/dump.log"), wanted, on_line=ignored)
     assert not (wanted / "dump.log").exists()
 
 
@@ -162,8 +163,8 @@ def test_values_that_are_not_in_it_are_no_leak(plan, wanted):
 
 FAILURES = {
     "a reason in the log": (
-        """echo "(0.1) Error (criu/sk-inet.c:188): inet: Connected TCP socket" > $into/dump.log
-        echo "(0.2) Error (criu/cr-dump.c:2): Dumping FAILED." >> $into/dump.log; exit 1""",
+        """echo "(0.1) Error (criu/sk-inet.c:188): inet: Connected TCP socket" > ${into:?}/dump.log
+        echo "(0.2) Error (criu/cr-dump.c:2): Dumping FAILED." >> ${into:?}/dump.log; exit 1""",
         SnapshotFailed,
         "CRIU cannot dump the function: inet: Connected TCP socket; `rookery snapshot check` says",
     ),
@@ -174,8 +175,8 @@ FAILURES = {
     ),
     "no reason": ("exit 1", SnapshotFailed, "CRIU cannot dump the function: CRIU gave no reason;"),
     "killed": ("kill -KILL $$", SnapshotFailed, "CRIU cannot dump the function"),
-    "a dump that is none": ("rm $into/*", SnapshotFailed, "pstree.img"),
-    "a dump that is torn": ("echo > $into/mm-1.img", SnapshotFailed, "is not understood"),
+    "a dump that is none": ("rm ${into:?}/*", SnapshotFailed, "pstree.img"),
+    "a dump that is torn": ("echo > ${into:?}/mm-1.img", SnapshotFailed, "is not understood"),
 }
 
 

@@ -49,6 +49,27 @@ def test_a_field_that_is_not_known_is_kept(dump):
     assert images.read(dump).areas[0].entry == entry
 
 
+def test_a_part_of_a_file_begins_where_it_is_in_the_file():
+    kind = Kind(flags=0x2, status=0x41, file=7, offset=3 * PAGE)
+    area = Area(4 * PAGE, 9 * PAGE, tuple(area_entry(4 * PAGE, 9 * PAGE, kind)))
+    part = Area(
+        6 * PAGE, 7 * PAGE, tuple(area_entry(6 * PAGE, 7 * PAGE, kind._replace(offset=5 * PAGE)))
+    )
+    assert area.cut(6 * PAGE, 7 * PAGE) == part
+
+
+def test_libraries_are_the_files_that_code_is_mapped_from(tmp_path):
+    code = Kind(prot=5, flags=0x2, status=0x41, file=7)
+    write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, code, {})])
+    assert images.libraries(tmp_path, images.read(tmp_path)) == ["/bin/true"]
+
+
+def test_a_file_without_code_in_it_is_no_library(tmp_path):
+    data = Kind(flags=0x2, status=0x41, file=7)
+    write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, data, {})])
+    assert images.libraries(tmp_path, images.read(tmp_path)) == []
+
+
 def test_the_added_file_is_named_by_a_free_id(dump):
     number = images.unused_file(dump)
     images.add_file(dump, number, "/rookery/memory", to=".new")
@@ -126,7 +147,10 @@ def test_a_dump_on_top_of_another_is_refused(dump):
         (Kind(flags=0x122), False),  # MAP_GROWSDOWN: a stack
         (Kind(flags=0x2022), False),  # MAP_LOCKED
         (Kind(flags=0x40022), False),  # MAP_HUGETLB
-        (Kind(flags=0x2), False),  # a file
+        (Kind(flags=0x2, status=0x41), True),  # what was written of a file
+        (Kind(prot=5, flags=0x2, status=0x41), False),  # its code
+        (Kind(flags=0x2), False),
+        (Kind(flags=0x1, status=0x81), False),  # a shared file
         (Kind(flags=0x21, status=0x101), False),  # shared
         (Kind(status=0x209), False),  # the vDSO
         (Kind(status=0x1201), False),  # its data

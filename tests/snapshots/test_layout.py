@@ -112,9 +112,41 @@ def test_all_files_are_private_and_none_is_left_over(dump):
 
 def test_mapped_pages_are_not_copied_as_well(dump):
     done = lay_out(str(dump))
-    assert done == layout.Layout(mapped=100 * PAGE, copied=0, areas=3, shortest_run=16)
+    assert done == layout.Layout(mapped=100 * PAGE, copied=0, areas=3, shortest_run=1)
     assert (dump / "pages-1.img").stat().st_size == 0
     assert (dump / "memory").stat().st_size == 100 * PAGE
+
+
+def test_a_process_with_jemalloc_stays_as_it_is(dump, tmp_path_factory, caplog):
+    library = tmp_path_factory.mktemp("lib") / "libfast.so"
+    library.write_bytes(b"x" * 5000 + b"<jemalloc>: out of memory")
+    code = Memory(300 * PAGE, 310 * PAGE, Kind(5, 2, 0x41, file=7), {})
+    pages = {number * PAGE: page(number) for number in range(10, 110)}
+    write_dump(dump, [Memory(PAGE, 200 * PAGE, Kind(), pages), code], library=str(library))
+    before = {path.name: path.read_bytes() for path in dump.iterdir()}
+    done = lay_out(str(dump))
+    assert (done.mapped, done.copied) == (0, 100 * PAGE)
+    assert {path.name: path.read_bytes() for path in dump.iterdir()} == before
+    assert f"{library} has jemalloc in it" in caplog.text
+
+
+def test_written_pages_of_a_library_are_mapped_and_the_others_stay_its_own(tmp_path):
+    pages = {number * PAGE: page(number) for number in (12, 13, 17)}
+    kind = Kind(3, 2, 0x41, file=7, offset=5 * PAGE)
+    write_dump(tmp_path, [Memory(10 * PAGE, 20 * PAGE, kind, pages)])
+    lay_out(str(tmp_path))
+    ours = file_ids(tmp_path)["/rookery/memory"]
+    assert [
+        (part.start // PAGE, protobuf.integer(part.entry, 4), protobuf.integer(part.entry, 3))
+        for part in images.read(tmp_path).areas
+    ] == [
+        (10, 7, 5 * PAGE),
+        (12, ours, 0),
+        (14, 7, 9 * PAGE),
+        (17, ours, 2 * PAGE),
+        (18, 7, 13 * PAGE),
+    ]
+    assert restored(tmp_path) == pages
 
 
 def test_the_file_of_memory_is_named_so_that_criu_is_handed_it(dump):

@@ -3,6 +3,7 @@
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from shutil import which
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 # crun refuses a machine that mounts both hierarchies of cgroups; this process sees the first alone.
 _ONE_HIERARCHY = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
 _SECONDS = 60
+_ENOUGH = 4096  # open files, and processes
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Podman:
         confined: bool = True,
         volumes: Iterable[Path] = (),
         environ: Iterable[str] = (),
-        workdir: Path = Path("/"),
     ) -> tuple[str, ...]:
         """Return the command line of a container in this machine's network, over its files.
 
         What is written outside *volumes* is gone with the container. *confined*: with the
         profile for seccomp that podman has by default.
         """
+        # Each may lie on a file system of its own.
+        ours = {ROOT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
         return (
             *("unshare", "--mount", "sh", "-c", _ONE_HIERARCHY, "sh", "podman"),
             f"--root={self.state / 'root'}",
@@ -45,9 +50,10 @@ class Podman:
             "--cap-drop=all",
             *(f"--cap-add={name}" for name in capabilities),
             *(() if confined else ("--security-opt=seccomp=unconfined",)),
+            *(f"--volume={path}:{path}:O" for path in ours),
             *(f"--volume={path}:{path}" for path in volumes),
             *(f"--env={setting}" for setting in environ),
-            f"--workdir={workdir}",
+            f"--workdir={ROOT}",
             *("--rootfs", "/:O"),
             *command,
         )
@@ -74,7 +80,8 @@ def usable_podman(state: Path) -> Podman:
 
 
 def _limits() -> Iterable[str]:
-    """Yield this process's own limits: raising them takes a capability that root may lack."""
+    """Yield limits that need not be raised: that takes a capability which root may lack."""
     for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
-        soft, hard = resource.getrlimit(number)
-        yield f"--ulimit={name}={soft}:{hard}"
+        _, most = resource.getrlimit(number)
+        enough = _ENOUGH if most == resource.RLIM_INFINITY else min(_ENOUGH, most)
+        yield f"--ulimit={name}={enough}:{enough}"

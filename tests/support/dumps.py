@@ -26,6 +26,8 @@ class Kind(NamedTuple):
     flags: int = ANONYMOUS
     status: int = REGULAR_ANONYMOUS
     madv: int = 0
+    file: int = 0
+    offset: int = 0
 
 
 class Memory(NamedTuple):
@@ -47,7 +49,7 @@ def image(name: str, messages: Iterable[Iterable[Field]]) -> bytes:
 
 def area_entry(start: int, end: int, kind: Kind) -> list[Field]:
     """Return the fields of a vma_entry."""
-    values = (start, end, 0, 0, kind.prot, kind.flags, kind.status, 1, kind.madv)
+    values = (start, end, kind.offset, kind.file, kind.prot, kind.flags, kind.status, 1, kind.madv)
     return [varint(number, value) for number, value in enumerate(values, 1) if number != 9 or value]
 
 
@@ -63,8 +65,14 @@ def page_entries(pages: Iterable[int], longest: int) -> list[list[Field]]:
     return [[varint(1, start), varint(2, count), varint(4, PRESENT)] for start, count in runs]
 
 
-def write_dump(directory: Path, memory: Iterable[Memory], *, longest_run: int = 512) -> None:
-    """Write the dump of one process with *memory*, in the order of its addresses."""
+def write_dump(
+    directory: Path,
+    memory: Iterable[Memory],
+    *,
+    longest_run: int = 512,
+    library: str = "/bin/true",
+) -> None:
+    """Write the dump of one process with *memory*, in order; its file of id 7 is *library*."""
     areas = list(memory)
     pages = {address: page for area in areas for address, page in area.pages.items()}
     mm = [varint(1, 4096), varint(12, 1)]
@@ -72,7 +80,7 @@ def write_dump(directory: Path, memory: Iterable[Memory], *, longest_run: int = 
         length(14, protobuf.encode(area_entry(area.start, area.end, area.kind))) for area in areas
     ]
     mm.append(varint(15, 1))
-    file = [varint(1, 7), varint(2, 0), varint(3, 0), length(6, b"/bin/true")]
+    file = [varint(1, 7), varint(2, 0), varint(3, 0), length(6, library.encode())]
     contents = {
         "mm-1.img": image("mm", [mm]),
         "pagemap-1.img": image("pagemap", [[varint(1, 1)], *page_entries(pages, longest_run)]),

@@ -4,9 +4,12 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # name -> (module, attribute)
 _REPORTS: Final = {
@@ -105,7 +108,6 @@ def create(
 
 
 @command.command(
-    context_settings={"ignore_unknown_options": True},
     epilog="""\b
 Examples:
   rookery snapshot run snapshot/
@@ -118,12 +120,13 @@ Examples:
 def run(*, directory: Path, host: str | None, port: int | None) -> None:
     """Wake the snapshot in DIRECTORY and serve; end with an error where that cannot be.
 
-    `rookery serve FUNCTION --snapshot DIRECTORY` boots instead where it cannot be.
+    What is fixed in it, such as the backend, need not be set again. `rookery serve FUNCTION
+    --snapshot DIRECTORY` boots instead where it cannot be woken.
     """
     from rookery.snapshots import criu, manifest
     from rookery.snapshots.wake import wake
 
-    folder = manifest.read(str(directory)).folder
+    described = manifest.read(str(directory))
     options = [
         part
         for name, value in (("--host", host), ("--port", port))
@@ -133,10 +136,18 @@ def run(*, directory: Path, host: str | None, port: int | None) -> None:
     sys.exit(
         wake(
             str(directory),
-            (folder, *options),
+            (described.folder, *options),
             program=criu.find_in(os.environ),
-            environ=os.environ,
+            environ={**_variables(described.frozen), **os.environ},
         )
+    )
+
+
+def _variables(fixed: "Mapping[str, str]") -> dict[str, str]:
+    """Return what leads to the settings and the model that are *fixed* in a snapshot."""
+    model = fixed.get("model", "").partition(" ")[0]
+    return {name: value for name, value in fixed.items() if name.startswith("ROOKERY_")} | (
+        {"ROOKERY_MODEL": model} if model else {}
     )
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from rookery.errors import SnapshotFailed
+from rookery.errors import FunctionInvalid, SnapshotFailed
 from rookery.snapshots import criu
 
+_MISCONFIGURED: Final = 78  # sysexits(3), as `rookery serve` ends with
 PIPES_VARIABLE: Final = "ROOKERY_SNAPSHOT_PIPES"
 
 # --kill-child: nothing is left of the donor should this process be killed.
@@ -47,6 +48,7 @@ def run_donor(
         on_line: called with every line it prints, from another thread.
 
     Raises:
+        FunctionInvalid: it says that it cannot be started, or not be snapshotted, as it is.
         SnapshotFailed: it cannot be started, or ended before it waited.
     """
     with ExitStack() as stack:
@@ -66,7 +68,9 @@ def run_donor(
         if refusal is not None:
             for relay in relays:
                 relay.join()
-            raise SnapshotFailed(refusal)
+            # As the function itself would have ended: whether to try again, or to mend something.
+            kind = FunctionInvalid if started.returncode == _MISCONFIGURED else SnapshotFailed
+            raise kind(refusal)
         waiting.set()
         ends = (*streams, control_write, status_read)
         pipes = {stream: _name(end) for stream, end in zip(criu.STREAMS, ends, strict=True)}

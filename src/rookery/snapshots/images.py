@@ -54,6 +54,7 @@ _PRESENT: Final = 1 << 2
 # file_entry, reg_file_entry and fown_entry
 _REGULAR_FILE: Final = 1
 _KIND, _ID, _ENTRY = range(1, 4)
+_NAME: Final = 6
 _NO_OWNER: Final = protobuf.encode(protobuf.varint(number, 0) for number in range(1, 6))
 
 
@@ -197,6 +198,23 @@ def rewrite(directory: Path, dump: Dump, *, to: str) -> None:
     _write(directory, dump.pagemap, [head, *runs], to=to)
 
 
+def libraries(directory: Path, dump: Dump) -> list[str]:
+    """Return the paths of the files that *dump*'s process has mapped code from."""
+    code = {
+        protobuf.integer(area.entry, _FILE)
+        for area in dump.areas
+        if area.of_a_file and protobuf.integer(area.entry, _PROTECTION) & mmap.PROT_EXEC
+    }
+    found = []
+    for message in _files(directory):
+        fields = protobuf.parse(message)
+        for file in protobuf.every(fields, _ENTRY):
+            if protobuf.integer(fields, _ID) in code:
+                names = protobuf.every(protobuf.parse(file), _NAME)
+                found += [os.fsdecode(name) for name in names]
+    return sorted(found)
+
+
 def unused_file(directory: Path) -> int:
     """Return an id that no file of the dump in *directory* has."""
     ids = (protobuf.integer(protobuf.parse(entry), _ID) for entry in _files(directory))
@@ -214,7 +232,7 @@ def add_file(directory: Path, number: int, name: str, *, to: str) -> None:
             protobuf.varint(2, os.O_RDONLY),
             protobuf.varint(3, 0),
             protobuf.length(5, _NO_OWNER),
-            protobuf.length(6, name.encode()),
+            protobuf.length(_NAME, name.encode()),
         ]
     )
     entry = protobuf.encode(

@@ -6,6 +6,7 @@ all clones read the same pages of the page cache.
 """
 
 import contextlib
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,13 @@ from typing import Final, NamedTuple
 
 from rookery.errors import SnapshotFailed
 from rookery.snapshots import images
+from rookery.snapshots.allocators import counts_on_zeros
 from rookery.snapshots.criu import MEMORY_PATH
 from rookery.snapshots.images import PAGE, Dump, Run
 from rookery.snapshots.manifest import MEMORY
 from rookery.snapshots.placement import HUGE, Placement, Segment, place
 
+_log: Final = logging.getLogger(__name__)
 _FRESH: Final = ".fresh"  # ends the name of every file that is not complete
 
 
@@ -31,12 +34,14 @@ class Layout(NamedTuple):
     shortest_run: int
 
 
-def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> Layout:
+def lay_out(directory: str, *, shortest_run: int = 1, widest_gap: int = 16) -> Layout:
     """Rewrite the fresh dump in *directory* in place, once.
 
     Stretches of at least *shortest_run* pages are mapped; *shortest_run* grows until the process
     has at most half of the mappings the kernel allows. Up to *widest_gap* pages in a row that were
     never touched do not end a stretch. While it runs, the disk holds the pages twice.
+
+    Where the process uses jemalloc, nothing is mapped, see `allocators`; a warning says so.
 
     Raises:
         SnapshotFailed: the dump is not understood (it is as it was then, and can be restored as
@@ -44,6 +49,14 @@ def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> 
     """
     folder = Path(directory)
     dump = images.read(folder)
+    every = sum(run.pages for run in dump.runs) * PAGE
+    if library := counts_on_zeros(images.libraries(folder, dump)):
+        _log.warning(
+            "%s has jemalloc in it, whose memory cannot be mapped: a restore copies all pages, "
+            "which is slower",
+            library,
+        )
+        return Layout(0, every, len(dump.areas), shortest_run)
     file = images.unused_file(folder)
     most = _most_areas()
     while True:
@@ -63,9 +76,8 @@ def lay_out(directory: str, *, shortest_run: int = 16, widest_gap: int = 16) -> 
         raise SnapshotFailed(
             f"the pages of the dump in {directory} cannot be laid out: {exc.strerror or exc}"
         ) from exc
-    copied = sum(run.pages for run in placement.copied)
-    every = sum(run.pages for run in dump.runs)
-    return Layout((every - copied) * PAGE, copied * PAGE, len(placement.areas), shortest_run)
+    copied = sum(run.pages for run in placement.copied) * PAGE
+    return Layout(every - copied, copied, len(placement.areas), shortest_run)
 
 
 def _most_areas() -> int:

@@ -10,7 +10,7 @@ CRIU is imported while CRIU runs.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import FrameType
 
@@ -99,13 +99,16 @@ class _Launch:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - has no name
         self._offered = kernel.offer(directory)
         try:
-            self._criu = os.posix_spawn(program, command, {"PATH": os.defpath})
+            # A group of its own, so that what CRIU starts for itself can be ended with it.
+            self._criu = os.posix_spawn(program, command, {"PATH": os.defpath}, setpgroup=0)
+            failure = None
         except OSError as exc:
-            self.clean()
-            raise SnapshotFailed(f"{program} cannot be run: {exc.strerror}") from exc
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
+            failure = exc
+        for descriptor in theirs:
+            os.close(descriptor)
+        if failure is not None:
+            self.clean()  # now that nothing else holds the pipes
+            raise SnapshotFailed(f"{program} cannot be run: {failure.strerror}") from failure
 
     def check(self) -> None:
         """Compare the key, and the checksums of the pages, while CRIU restores."""
@@ -121,12 +124,14 @@ class _Launch:
     def await_restored(self) -> None:
         """Wait for CRIU to end."""
         _, status = os.waitpid(self._criu, 0)
-        self._criu = 0
         self._take_back()
         if os.waitstatus_to_exitcode(status) != 0:
             raise SnapshotFailed(f"CRIU cannot restore {self._directory}: {self._reason()}")
-        with open(os.path.join(self._work, "pid"), encoding="ascii") as file:
-            self._clone = int(file.read())
+        try:
+            with open(os.path.join(self._work, "pid"), encoding="ascii") as file:
+                self._clone = int(file.read())
+        except (OSError, ValueError) as exc:
+            raise SnapshotFailed("CRIU says nothing of what it restored") from exc
 
     def release(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         """Let the clone go on, and tell it where it is."""
@@ -176,7 +181,12 @@ class _Launch:
     def end(self) -> None:
         """End whatever this attempt has started and is still there."""
         import signal
+        from contextlib import suppress
 
+        # Later, its number may be another's.
+        if not self._serving:
+            with suppress(ProcessLookupError):  # all of it has ended
+                os.killpg(self._criu, signal.SIGKILL)
         # Again and again: while one is being ended, CRIU may have made another.
         while children := _children():
             for process in children:
@@ -232,9 +242,11 @@ class _Launch:
 class _Bounded:
     """A context that ends with SnapshotFailed after a time; signals are heeded until `undo`."""
 
+    _undone: list[Callable[[], object]]
+
     def __init__(self, launch: _Launch) -> None:
         self._launch = launch
-        self._undone: list[Callable[[], object]] = []
+        self._undone = []
         self._held = False
         self._stopped = False
         self._late: list[int] = []

@@ -24,8 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_hooks")
 @pytest.fixture
 def without_tensorflow(monkeypatch):
     """No TensorFlow, whatever an earlier test of this process loaded."""
-    for name in ("tensorflow", "keras.utils"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
 
 
 def test_our_hooks_run_before_a_users():
@@ -149,7 +148,7 @@ class FakeTensorFlow(ModuleType):
         self.calls = []
         self._deterministic = deterministic
         self.random = SimpleNamespace(
-            set_seed=lambda seed: self.calls.append(("set_seed", seed)),
+            set_seed=lambda _: self.calls.append("set_seed"),
             get_global_generator=self._generator,
         )
 
@@ -158,34 +157,37 @@ class FakeTensorFlow(ModuleType):
             raise RuntimeError("op determinism is enabled")
         return SimpleNamespace(
             state=SimpleNamespace(shape=(3,)),
-            reset=lambda state: self.calls.append(("reset", tuple(state))),
+            reset=lambda state: self.calls.append(f"reset {len(set(state))}"),
         )
 
 
 @pytest.mark.usefixtures("without_tensorflow")
-def test_tensorflow_is_seeded_generator_first(monkeypatch):
-    fake = FakeTensorFlow()
+@pytest.mark.parametrize(
+    ("deterministic", "context", "calls"),
+    [
+        (False, SimpleNamespace(_seed=None), ["reset 3"]),
+        (True, SimpleNamespace(_seed=None), []),
+        (False, SimpleNamespace(), ["reset 3", "set_seed"]),
+        (False, None, ["reset 3", "set_seed"]),
+    ],
+    ids=["kernels kept", "no generator", "another TensorFlow", "never used"],
+)
+def test_tensorflow_is_seeded(monkeypatch, deterministic, context, calls):
+    fake = FakeTensorFlow(deterministic=deterministic)
+    eager = SimpleNamespace(context_safe=lambda: context)
     monkeypatch.setitem(sys.modules, "tensorflow", fake)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", eager)
     renewal.reseed_tensorflow()
-    assert [name for name, _ in fake.calls] == ["reset", "set_seed"]
+    assert fake.calls == calls
 
 
-@pytest.mark.usefixtures("without_tensorflow")
-def test_tensorflow_without_a_global_generator_is_seeded(monkeypatch):
-    fake = FakeTensorFlow(deterministic=True)
-    monkeypatch.setitem(sys.modules, "tensorflow", fake)
+@pytest.mark.tensorflow
+def test_the_real_tensorflow_keeps_its_kernels(monkeypatch):
+    import tensorflow as tf
+
+    tf.random.uniform([])
+    monkeypatch.setattr(tf.random, "set_seed", pytest.fail)
     renewal.reseed_tensorflow()
-    assert [name for name, _ in fake.calls] == ["set_seed"]
-
-
-@pytest.mark.usefixtures("without_tensorflow")
-def test_keras_seeds_tensorflow_where_it_is_loaded(monkeypatch):
-    fake, seeds = FakeTensorFlow(), []
-    monkeypatch.setitem(sys.modules, "tensorflow", fake)
-    monkeypatch.setitem(sys.modules, "keras.utils", SimpleNamespace(set_random_seed=seeds.append))
-    renewal.reseed_tensorflow()
-    assert len(seeds) == 1
-    assert [name for name, _ in fake.calls] == ["reset"]
 
 
 @pytest.mark.tensorflow

@@ -23,7 +23,7 @@ function = Function("twin", folder=Path(__file__).parent)
 _CONTEXT = ssl.create_default_context()
 _KEPT = random.Random(os.urandom(16))  # a generator that nobody can reseed for us
 random.random()
-np.random.random()
+np.random.random()  # noqa: NPY002 - the generator that all of a process share
 current()
 with tempfile.TemporaryDirectory():
     pass
@@ -61,7 +61,7 @@ def _note_draws() -> None:
     draws = {
         "instance": current().id,
         "python": random.random(),
-        "numpy": np.random.random(),
+        "numpy": np.random.random(),  # noqa: NPY002
         "tensorflow": _tensorflow(),
         "openssl": ssl.RAND_bytes(16).hex(),
         "tls": _client_random().hex(),

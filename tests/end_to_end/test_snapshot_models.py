@@ -1,0 +1,71 @@
+"""Snapshots with real models: clones compute what a cold boot computes, and draw their own."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from snapshot_processes import (
+    LISTENING,
+    TWIN,
+    ask,
+    awake,
+    command,
+    created,
+    probabilities,
+)
+
+PHOTOGRAPH = Path(__file__).parents[2] / "functions" / "classify" / "data" / "test1.jpg"
+
+
+@pytest.fixture(scope="module")
+def environment(environ, criu, models):
+    return {
+        **environ,
+        "ROOKERY_CRIU": criu,
+        "ROOKERY_HOME": str(models.parent),
+        "ROOKERY_MODEL": "efficientnet-lite0",
+        "ROOKERY_TOP_K": "1000",  # all there are
+    }
+
+
+@pytest.mark.parametrize("backend", ["openvino", "tensorflow"])
+def test_clones_compute_what_a_cold_boot_computes(launch, environment, tmp_path, backend):
+    here = {**environment, "ROOKERY_BACKEND": backend}
+    snapshot = created(TWIN, tmp_path / "snapshot", here)
+    image = PHOTOGRAPH.read_bytes()
+    with ExitStack() as running:
+        cold = running.enter_context(launch(command("serve", str(TWIN)), here))
+        clones = [
+            running.enter_context(
+                launch(
+                    command("serve", str(TWIN), "--snapshot", str(snapshot)),
+                    {**here, "TWIN_NOTES": str(tmp_path / name)},
+                )
+            )
+            for name in ("one", "other")
+        ]
+        urls = [cold.said(LISTENING)[1], *map(awake, clones)]
+        answers = [ask(url, body=image) for url in urls]
+        again = ask(urls[1], body=image)
+
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert json.loads(answers[0][1])["top_prediction"] == [["military uniform"]]
+    assert json.loads(answers[0][1])["model"]["backend"] == backend
+    assert len({probabilities(body) for _, body in [*answers, again]}) == 1
+
+    draws = [json.loads((tmp_path / name).read_text())["draws"] for name in ("one", "other")]
+    same = [name for name in draws[0] if draws[0][name] == draws[1][name]]
+    assert same == ([] if backend == "tensorflow" else ["tensorflow"])
+
+
+def test_a_snapshot_is_not_woken_with_another_backend(launch, environment, tmp_path):
+    snapshot = created(TWIN, tmp_path / "snapshot", {**environment, "ROOKERY_BACKEND": "fixed"})
+    arguments = command("serve", str(TWIN), "--snapshot", str(snapshot), "--backend", "openvino")
+    with launch(arguments, environment) as booted:
+        url = booted.said(LISTENING)[1]
+        status, body = ask(url, body=PHOTOGRAPH.read_bytes())
+
+    assert "ROOKERY_BACKEND is openvino, it was fixed" in booted.text
+    assert (status, json.loads(body)["top_prediction"]) == (200, [["military uniform"]])

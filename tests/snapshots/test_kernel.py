@@ -1,0 +1,72 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from rookery.snapshots import kernel
+from rookery.snapshots.kernel import NAME, learn, offer, take_back
+
+FOUND = b"what CRIU found out"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """The place where CRIU looks; it is empty."""
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run" / "criu.kdat"
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    """A snapshot that was made in this boot, with these capabilities."""
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    (folder / NAME).write_bytes(kernel._circumstances() + FOUND)
+    return folder
+
+
+def test_what_is_kept_is_put_where_criu_looks_and_taken_back(snapshot, cache):
+    assert offer(str(snapshot), cache=str(cache))
+    assert cache.read_bytes() == FOUND
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    take_back(cache=str(cache))
+    take_back(cache=str(cache))
+    assert list(cache.parent.iterdir()) == []
+
+
+def test_what_criu_keeps_itself_stays(snapshot, cache):
+    cache.write_bytes(b"newer")
+    assert not offer(str(snapshot), cache=str(cache))
+    assert cache.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("changed", ["boot", "capabilities"])
+def test_what_another_kernel_or_user_found_out_is_not_believed(snapshot, cache, changed):
+    boot, capabilities = kernel._circumstances().split()
+    first = b"another " + capabilities if changed == "boot" else boot + b" 0000"
+    (snapshot / NAME).write_bytes(first + b"\n" + FOUND)
+    assert not offer(str(snapshot), cache=str(cache))
+    assert list(cache.parent.iterdir()) == []
+
+
+def test_a_snapshot_without_it_and_a_place_that_cannot_be_written_to_are_no_failure(
+    snapshot, tmp_path
+):
+    assert not offer(str(snapshot), cache="/dev/null/criu.kdat")
+    assert not offer(str(tmp_path), cache=str(tmp_path / "criu.kdat"))
+
+
+def test_what_cannot_be_learned_is_not_kept(tmp_path):
+    learn("/no/such/criu", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(kernel.os.geteuid() != 0, reason="a mount namespace takes root")
+def test_criu_is_asked_where_its_findings_do_not_stay(tmp_path):
+    program = tmp_path / "criu"
+    program.write_text(f"#!/bin/sh\ntest $1 = check && printf found > {kernel.CACHE}\n")
+    program.chmod(0o755)
+    was_there = Path(kernel.CACHE).exists()
+    learn(str(program), str(tmp_path))
+    assert (tmp_path / NAME).read_bytes() == kernel._circumstances() + b"found"
+    assert Path(kernel.CACHE).exists() == was_there
