@@ -101,6 +101,13 @@ def test_without_criu_it_boots_and_says_how_to_install_it(run, capsys, monkeypat
     assert (asked, left) == ([], [list(LINE)])
 
 
+def test_an_operator_may_forbid_snapshots(run, monkeypatch):
+    start, asked, left = run
+    monkeypatch.setenv("ROOKERY_SNAPSHOT", "none")
+    start(*LINE, outcome=0)
+    assert (asked, left) == ([], [list(LINE)])
+
+
 def test_a_fault_of_ours_is_not_hidden(run):
     start, _, _ = run
     with pytest.raises(ZeroDivisionError):

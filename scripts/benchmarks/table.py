@@ -2,8 +2,11 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+MARKS = {True: "met", False: "MISSED", None: ""}
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,24 @@ class Row:
 
 def print_table(rows: list[Row]) -> None:
     """Print the machine, then *rows* as a Markdown table."""
-    print(f"\n{_processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n")
+    print(f"\n{processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n")
     head = ("what", "measured", "beside", "result", "target", "")
-    marks = {True: "met", False: "MISSED", None: ""}
-    body = [(r.what, r.measured, r.beside, r.result, r.target, marks[r.met]) for r in rows]
+    body = [(r.what, r.measured, r.beside, r.result, r.target, MARKS[r.met]) for r in rows]
+    print(markdown(head, body))
+
+
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table, its columns aligned."""
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    lines = []
     for line in [head, tuple("-" * width for width in widths), *body]:
         cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        print(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return what the kernel calls the first CPU."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -6,13 +6,13 @@ others takes longer to import than a snapshot takes to wake. Whatever is unclear
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:]
-    directory = snapshot_of(arguments)
+    directory = None if _forbidden(os.environ) else snapshot_of(arguments)
     if directory is not None and (status := _wake(directory, arguments)) is not None:
         sys.exit(status)
     from rookery.cli import main as run_command
@@ -31,6 +31,11 @@ def snapshot_of(arguments: Sequence[str]) -> str | None:
         elif argument.startswith("--snapshot="):
             found = argument.partition("=")[2]
     return found
+
+
+def _forbidden(environ: Mapping[str, str]) -> bool:
+    """Whether the operator wants no snapshots here."""
+    return environ.get("ROOKERY_SNAPSHOT") == "none"
 
 
 def _wake(directory: str, arguments: Sequence[str]) -> int | None:

@@ -41,7 +41,7 @@ def criu(tmp_path, settings, monkeypatch):
 # --- the group -----------------------------------------------------------------------------
 
 
-COMMANDS = ["check", "create", "inspect", "run"]
+COMMANDS = ["bench", "check", "create", "inspect", "run"]
 
 
 def test_its_help_lists_every_command_with_what_it_does():

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 from contextlib import ExitStack
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -166,12 +167,13 @@ def test_a_snapshot_works_where_it_was_moved(launch, environment, snapshot, tmp_
 # --- what is only known after the restore -----------------------------------------------------
 
 
-def announce(url, key):
+def announce(url, key, jpeg):
+    etag = md5(jpeg).hexdigest()
     record = {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-11-21T10:00:00Z",
-        "s3": {"bucket": {"name": "images"}, "object": {"key": key, "eTag": "1"}},
+        "s3": {"bucket": {"name": "images"}, "object": {"key": key, "eTag": etag}},
     }
     headers = {
         "ce-specversion": "1.0",
@@ -195,22 +197,22 @@ def bucket(storage, jpeg):
     return {"S3_ENABLED": "true", "S3_ENDPOINT_URL": storage.url}
 
 
-def test_a_clone_uses_the_keys_it_is_told(wake, bucket, storage):
+def test_a_clone_uses_the_keys_it_is_told(wake, bucket, storage, jpeg):
     keys = {name: storage.env[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
     right = awake(wake(**bucket, **keys))
     wrong = awake(wake(**bucket, **{**keys, "S3_SECRET_KEY": "of-another"}))
 
-    assert announce(right, "a.jpg")[0] == 200
-    status, refusal = announce(wrong, "a.jpg")
+    assert announce(right, "a.jpg", jpeg)[0] == 200
+    status, refusal = announce(wrong, "a.jpg", jpeg)
     assert (status, json.loads(refusal)["error"]) == (503, "StorageDenied")
 
 
-def test_clones_name_the_result_of_the_same_object_alike(wake, bucket, storage, sink):
+def test_clones_name_the_result_of_the_same_object_alike(wake, bucket, storage, sink, jpeg):
     env = {**bucket, **storage.env, "K_SINK": sink.url, "ROOKERY_SINK_TOKEN": "told-at-the-end"}
     for _ in range(2):
         url = awake(wake(**env))
         for key in ("a.jpg", "b.jpg"):
-            status, body = announce(url, key)
+            status, body = announce(url, key, jpeg)
             assert status < 300, body
 
     results = [head for head in sink.heads if "ce-id" in head]

@@ -58,14 +58,3 @@ def test_clones_compute_what_a_cold_boot_computes(launch, environment, tmp_path,
     draws = [json.loads((tmp_path / name).read_text())["draws"] for name in ("one", "other")]
     same = [name for name in draws[0] if draws[0][name] == draws[1][name]]
     assert same == ([] if backend == "tensorflow" else ["tensorflow"])
-
-
-def test_a_snapshot_is_not_woken_with_another_backend(launch, environment, tmp_path):
-    snapshot = created(TWIN, tmp_path / "snapshot", {**environment, "ROOKERY_BACKEND": "fixed"})
-    arguments = command("serve", str(TWIN), "--snapshot", str(snapshot), "--backend", "openvino")
-    with launch(arguments, environment) as booted:
-        url = booted.said(LISTENING)[1]
-        status, body = ask(url, body=PHOTOGRAPH.read_bytes())
-
-    assert "ROOKERY_BACKEND is openvino, it was fixed" in booted.text
-    assert (status, json.loads(body)["top_prediction"]) == (200, [["military uniform"]])

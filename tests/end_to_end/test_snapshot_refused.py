@@ -186,6 +186,9 @@ PLACES = {
     "another top k": (
         told(ROOKERY_TOP_K="3"), _LATER, r"refused to serve: .* ROOKERY_TOP_K is 3, it was 5",
     ),
+    "another backend": (
+        told(ROOKERY_BACKEND="openvino"), _LATER, r"ROOKERY_BACKEND is openvino, it was fixed",
+    ),
     "a hook that raises": (
         told(TWIN_HOOK="raises"), _LATER, r"_fail_or_hang .* RuntimeError: the hook of a test",
     ),

@@ -61,21 +61,19 @@ def test_a_part_of_a_file_begins_where_it_is_in_the_file():
 def test_libraries_are_the_files_that_code_is_mapped_from(tmp_path):
     code = Kind(prot=5, flags=0x2, status=0x41, file=7)
     write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, code, {})])
-    assert images.libraries(tmp_path, images.read(tmp_path)) == ["/bin/true"]
+    assert images.read(tmp_path).libraries == ("/bin/true",)
 
 
 def test_a_file_without_code_in_it_is_no_library(tmp_path):
     data = Kind(flags=0x2, status=0x41, file=7)
     write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, data, {})])
-    assert images.libraries(tmp_path, images.read(tmp_path)) == []
+    assert images.read(tmp_path).libraries == ()
 
 
 def test_the_added_file_is_named_by_a_free_id(dump):
-    number = images.unused_file(dump)
-    images.add_file(dump, number, "/rookery/memory", to=".new")
+    images.add_file(dump, images.read(dump).unused_file, "/rookery/memory", to=".new")
     (dump / "files.img.new").rename(dump / "files.img")
-    assert number == 8
-    assert images.unused_file(dump) == 9
+    assert images.read(dump).files == ((7, "/bin/true"), (8, "/rookery/memory"))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +85,7 @@ def test_the_added_file_is_named_by_a_free_id(dump):
         ("mm-1.img", image("mm", [[varint(1, 1)]])[:-1], "ends in the middle"),
         ("mm-1.img", image("mm", [[length(14, b"\x08")]]), "ends inside the number"),
         ("mm-1.img", image("mm", []), "unpack"),
+        ("files.img", image("files", [[varint(3, 1)]]), "field 3 is a varint"),
         ("mm-2.img", image("mm", [[]]), "the memory of 2"),
         ("pstree.img", image("pstree", [[varint(1, 1)], [varint(1, 2)]]), "2 processes"),
         ("pages-1.img", b"x" * PAGE, "names 12,288"),
@@ -119,7 +118,9 @@ def test_what_is_not_understood_is_refused(dump, name, content, reason):
         images.read(dump)
 
 
-@pytest.mark.parametrize("name", ["mm-1.img", "pagemap-1.img", "pages-1.img", "pstree.img"])
+@pytest.mark.parametrize(
+    "name", ["mm-1.img", "pagemap-1.img", "pages-1.img", "pstree.img", "files.img"]
+)
 def test_a_missing_image_is_refused(dump, name):
     (dump / name).unlink()
     with pytest.raises(SnapshotFailed, match="not understood"):

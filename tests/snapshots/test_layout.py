@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dumps import ANONYMOUS, REGULAR_ANONYMOUS, Kind, Memory, file_ids, restored, write_dump
 from rookery import protobuf
 from rookery.errors import SnapshotFailed
-from rookery.snapshots import images, layout
+from rookery.snapshots import image_file, images, layout
 from rookery.snapshots.images import PAGE
 from rookery.snapshots.layout import lay_out
 from rookery.snapshots.placement import HUGE
@@ -23,6 +23,8 @@ KINDS = st.builds(
     flags=st.sampled_from([ANONYMOUS, ANONYMOUS, 0x4022, 0x122, 0x2]),
     status=st.sampled_from([REGULAR_ANONYMOUS, REGULAR_ANONYMOUS, 0x221, 0x41, 0x1201]),
     madv=st.sampled_from([0, 0, 1 << 14, 1 << 10]),
+    file=st.just(0),
+    offset=st.just(0),
 )
 NAMES = {"memory", "mm-1.img", "pagemap-1.img", "pages-1.img", "files.img", "pstree.img"}
 
@@ -196,7 +198,7 @@ def test_a_dump_that_is_not_understood_stays_as_it_is(dump):
 @pytest.mark.parametrize("name", ["memory", "pages-1.img", "mm-1.img", "files.img"])
 def test_a_full_disk_leaves_the_dump_as_it_was(dump, monkeypatch, name):
     before = {path.name: path.read_bytes() for path in dump.iterdir()}
-    create = images.create
+    create = layout.create
 
     def full(path):
         if path.name.startswith(name):
@@ -204,7 +206,8 @@ def test_a_full_disk_leaves_the_dump_as_it_was(dump, monkeypatch, name):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return create(path)
 
-    monkeypatch.setattr(images, "create", full)
+    monkeypatch.setattr(layout, "create", full)
+    monkeypatch.setattr(image_file, "create", full)
     with pytest.raises(SnapshotFailed, match="No space left on device"):
         lay_out(str(dump))
     assert {path.name: path.read_bytes() for path in dump.iterdir()} == before

@@ -1,10 +1,12 @@
 """`rookery snapshot`: a warmed function as files, and back."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import FrameType
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 # name -> (module, attribute)
 _REPORTS: Final = {
+    "bench": ("rookery.cli.snapshot_bench", "bench"),
     "check": ("rookery.cli.snapshot_report", "check"),
     "inspect": ("rookery.cli.snapshot_report", "inspect"),
 }
@@ -84,6 +87,8 @@ def create(
     from rookery.snapshots.create import create as make
     from rookery.snapshots.create import require_replaceable
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # as an exception, so that nothing half made is left
     require_replaceable(output)
     program = criu.find_in(os.environ)
     secrets = secrets_in(os.environ)
@@ -149,6 +154,11 @@ def _variables(fixed: "Mapping[str, str]") -> dict[str, str]:
     return {name: value for name, value in fixed.items() if name.startswith("ROOKERY_")} | (
         {"ROOKERY_MODEL": model} if model else {}
     )
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
 
 
 def _megabytes(count: int) -> str:

@@ -17,10 +17,12 @@ def counts_on_zeros(libraries: Iterable[str]) -> str | None:
     """Return which of *libraries*, by path, has jemalloc in it: the first, or None."""
     for library in libraries:
         try:
-            with Path(library).open("rb") as file:
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    if content.find(_JEMALLOC) >= 0:
-                        return library
+            with (
+                Path(library).open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            ):
+                if content.find(_JEMALLOC) >= 0:
+                    return library
         except (OSError, ValueError):  # gone, or empty; neither is code that runs from there
             continue
     return None

@@ -79,9 +79,10 @@ def create(plan: Plan, directory: Path, *, on_line: Callable[[str], None]) -> Ma
                 waited = perf_counter()
                 _dump(plan.program, donor.process, incoming)
             dumped = perf_counter()
-            layout = lay_out(str(incoming))
+            # While the pages still lie as they did in memory: a secret may lie across two of them.
             if found := leaked(incoming, plan.secrets):
                 raise SnapshotUnsafe([f"the value of {name}, in its memory" for name in found])
+            layout = lay_out(str(incoming))
             kernel.learn(plan.program, str(incoming))
             for path in incoming.iterdir():
                 path.chmod(0o600)

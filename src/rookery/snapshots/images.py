@@ -10,26 +10,17 @@ import os
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rookery import protobuf
 from rookery.errors import SnapshotFailed
 from rookery.protobuf import Field
+from rookery.snapshots import image_file
 
 PAGE: Final = mmap.PAGESIZE
 
 FILES: Final = "files.img"
 """The image of all files, opened or mapped."""
-
-_COMMON_MAGIC: Final = 0x54564319
-_MAGICS: Final = {
-    "files": 0x56303138,
-    "mm": 0x57492820,
-    "pagemap": 0x56084025,
-    "pstree": 0x50273030,
-}
-_HEAD: Final = struct.Struct("<II")
-_LENGTH: Final = struct.Struct("<I")
 
 # mm_entry and vma_entry
 _AREAS: Final = 14
@@ -138,14 +129,37 @@ class Run(NamedTuple):
         return Run(start, count, self.offset + start - self.start, entry)
 
 
+class File(NamedTuple):
+    """A file that is open or mapped; *path* is empty for a pipe and the like."""
+
+    number: int
+    path: str
+
+
 class Dump(NamedTuple):
-    """The memory of the one process in a dump; paths are file names in its directory."""
+    """The memory of the one process in a dump; *mm*, *pagemap* and *pages* name its images."""
 
     mm: str
     pagemap: str
     pages: str
     areas: tuple[Area, ...]
     runs: tuple[Run, ...]
+    files: tuple[File, ...]
+
+    @property
+    def unused_file(self) -> int:
+        """A number that no file has."""
+        return max((file.number for file in self.files), default=0) + 1
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The paths of the files that code is mapped from."""
+        code = {
+            protobuf.integer(area.entry, _FILE)
+            for area in self.areas
+            if area.of_a_file and protobuf.integer(area.entry, _PROTECTION) & mmap.PROT_EXEC
+        }
+        return tuple(sorted(file.path for file in self.files if file.number in code))
 
 
 def read(directory: Path) -> Dump:
@@ -164,20 +178,21 @@ def read(directory: Path) -> Dump:
 def _read(directory: Path) -> Dump:
     if (directory / "parent").is_symlink():
         raise ValueError("some of its pages are in the dump of a parent")
-    processes = len(_messages(directory, "pstree.img"))
+    processes = len(image_file.read(directory, "pstree.img"))
     found = sorted(path.name for path in directory.glob("mm-*.img"))
     if processes != 1 or len(found) != 1:
         raise ValueError(f"it holds {processes} processes and the memory of {len(found)}")
     mm = found[0]
     pagemap = mm.replace("mm-", "pagemap-", 1)
-    head, *entries = map(protobuf.parse, _messages(directory, pagemap))
+    head, *entries = map(protobuf.parse, image_file.read(directory, pagemap))
     pages = f"pages-{protobuf.integer(head, _PAGES_ID)}.img"
     runs = tuple(_runs(entries))
     expected = sum(run.pages for run in runs) * PAGE
     size = (directory / pages).stat().st_size
     if size != expected:
         raise ValueError(f"{pages} has {size:,} bytes, but {pagemap} names {expected:,}")
-    return Dump(mm, pagemap, pages, tuple(_areas(directory, mm)), runs)
+    files = tuple(map(_file, image_file.read(directory, FILES)))
+    return Dump(mm, pagemap, pages, tuple(_areas(directory, mm)), runs, files)
 
 
 def rewrite(directory: Path, dump: Dump, *, to: str) -> None:
@@ -185,40 +200,17 @@ def rewrite(directory: Path, dump: Dump, *, to: str) -> None:
 
     Raises OSError where they cannot be written.
     """
-    (entry,) = _messages(directory, dump.mm)
+    (entry,) = image_file.read(directory, dump.mm)
     fields = protobuf.parse(entry)
     first = next(at for at, field in enumerate(fields) if field.number == _AREAS)
     others = [field for field in fields if field.number != _AREAS]
     others[first:first] = [
         protobuf.length(_AREAS, protobuf.encode(area.entry)) for area in dump.areas
     ]
-    _write(directory, dump.mm, [protobuf.encode(others)], to=to)
-    head = _messages(directory, dump.pagemap)[0]
+    image_file.write(directory, dump.mm, [protobuf.encode(others)], to=to)
+    head = image_file.read(directory, dump.pagemap)[0]
     runs = (protobuf.encode(run.entry) for run in dump.runs)
-    _write(directory, dump.pagemap, [head, *runs], to=to)
-
-
-def libraries(directory: Path, dump: Dump) -> list[str]:
-    """Return the paths of the files that *dump*'s process has mapped code from."""
-    code = {
-        protobuf.integer(area.entry, _FILE)
-        for area in dump.areas
-        if area.of_a_file and protobuf.integer(area.entry, _PROTECTION) & mmap.PROT_EXEC
-    }
-    found = []
-    for message in _files(directory):
-        fields = protobuf.parse(message)
-        for file in protobuf.every(fields, _ENTRY):
-            if protobuf.integer(fields, _ID) in code:
-                names = protobuf.every(protobuf.parse(file), _NAME)
-                found += [os.fsdecode(name) for name in names]
-    return sorted(found)
-
-
-def unused_file(directory: Path) -> int:
-    """Return an id that no file of the dump in *directory* has."""
-    ids = (protobuf.integer(protobuf.parse(entry), _ID) for entry in _files(directory))
-    return max(ids, default=0) + 1
+    image_file.write(directory, dump.pagemap, [head, *runs], to=to)
 
 
 def add_file(directory: Path, number: int, name: str, *, to: str) -> None:
@@ -242,20 +234,18 @@ def add_file(directory: Path, number: int, name: str, *, to: str) -> None:
             protobuf.length(_ENTRY, file),
         ]
     )
-    _write(directory, FILES, [*_files(directory), entry], to=to)
+    image_file.write(directory, FILES, [*image_file.read(directory, FILES), entry], to=to)
 
 
-def create(path: Path) -> BinaryIO:
-    """Open the new file *path*, which only its owner may read, to be written."""
-    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
-
-
-def _files(directory: Path) -> list[bytes]:
-    return _messages(directory, FILES)
+def _file(message: bytes) -> File:
+    fields = protobuf.parse(message)
+    regular = [protobuf.parse(entry) for entry in protobuf.every(fields, _ENTRY)]
+    names = [name for entry in regular for name in protobuf.every(entry, _NAME)]
+    return File(protobuf.integer(fields, _ID), os.fsdecode(names[0]) if names else "")
 
 
 def _areas(directory: Path, name: str) -> Iterable[Area]:
-    (mm,) = _messages(directory, name)
+    (mm,) = image_file.read(directory, name)
     last = 0
     for message in protobuf.every(protobuf.parse(mm), _AREAS):
         entry = tuple(protobuf.parse(message))
@@ -280,30 +270,6 @@ def _runs(entries: Iterable[Sequence[Field]]) -> Iterable[Run]:
         yield Run(start, count, offset, entry)
         offset += count * PAGE
         last = start + count * PAGE
-
-
-def _messages(directory: Path, name: str) -> list[bytes]:
-    data = (directory / name).read_bytes()
-    magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
-    if _HEAD.unpack_from(data) != (_COMMON_MAGIC, magic):
-        raise ValueError(f"{name} starts with {data[: _HEAD.size].hex()}")
-    messages = []
-    at = _HEAD.size
-    while at < len(data):
-        (size,) = _LENGTH.unpack_from(data, at)
-        at += _LENGTH.size
-        if at + size > len(data):
-            raise ValueError(f"{name} ends in the middle of a message")
-        messages.append(data[at : at + size])
-        at += size
-    return messages
-
-
-def _write(directory: Path, name: str, messages: Iterable[bytes], *, to: str) -> None:
-    magic = _MAGICS[name.partition(".")[0].partition("-")[0]]
-    with create(directory / (name + to)) as file:
-        file.write(_HEAD.pack(_COMMON_MAGIC, magic))
-        file.writelines(_LENGTH.pack(len(message)) + message for message in messages)
 
 
 def _with(entry: Iterable[Field], values: dict[int, int]) -> tuple[Field, ...]:

@@ -17,6 +17,7 @@ from rookery.errors import SnapshotFailed
 from rookery.snapshots import images
 from rookery.snapshots.allocators import counts_on_zeros
 from rookery.snapshots.criu import MEMORY_PATH
+from rookery.snapshots.image_file import create
 from rookery.snapshots.images import PAGE, Dump, Run
 from rookery.snapshots.manifest import MEMORY
 from rookery.snapshots.placement import HUGE, Placement, Segment, place
@@ -26,7 +27,7 @@ _FRESH: Final = ".fresh"  # ends the name of every file that is not complete
 
 
 class Layout(NamedTuple):
-    """What became of the pages: *mapped* and *copied* are bytes, *areas* and *runs* counts."""
+    """What became of the pages: *mapped* and *copied* are bytes, *areas* a count."""
 
     mapped: int
     copied: int
@@ -50,14 +51,14 @@ def lay_out(directory: str, *, shortest_run: int = 1, widest_gap: int = 16) -> L
     folder = Path(directory)
     dump = images.read(folder)
     every = sum(run.pages for run in dump.runs) * PAGE
-    if library := counts_on_zeros(images.libraries(folder, dump)):
+    if library := counts_on_zeros(dump.libraries):
         _log.warning(
             "%s has jemalloc in it, whose memory cannot be mapped: a restore copies all pages, "
             "which is slower",
             library,
         )
         return Layout(0, every, len(dump.areas), shortest_run)
-    file = images.unused_file(folder)
+    file = dump.unused_file
     most = _most_areas()
     while True:
         placement = place(
@@ -101,12 +102,12 @@ def _fresh(folder: Path, names: Sequence[str]) -> Iterator[None]:
 
 def _write_pages(folder: Path, dump: Dump, placement: Placement) -> None:
     with (folder / dump.pages).open("rb", buffering=0) as source:
-        with images.create(folder / (dump.pages + _FRESH)) as copied:
+        with create(folder / (dump.pages + _FRESH)) as copied:
             for run in placement.copied:
                 end = run.offset + run.pages * PAGE
                 for offset in range(run.offset, end, HUGE):
                     copied.write(os.pread(source.fileno(), min(HUGE, end - offset), offset))
-        with images.create(folder / (MEMORY + _FRESH)) as memory:
+        with create(folder / (MEMORY + _FRESH)) as memory:
             for segment in placement.segments:
                 for offset, window in _windows(source.fileno(), dump.runs, segment):
                     memory.seek(offset)

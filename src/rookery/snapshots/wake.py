@@ -10,12 +10,12 @@ CRIU is imported while CRIU runs.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from types import FrameType
+import time
+from collections.abc import Mapping, Sequence
 
 from rookery.errors import SnapshotFailed, SnapshotMismatch
 from rookery.snapshots import criu, kernel, manifest, verified
+from rookery.snapshots.interruption import Bounded, Stopped
 from rookery.snapshots.output import Output
 
 # CRIU, the hooks (bounded by ROOKERY_HOOK_SECONDS) and binding the port, all together.
@@ -39,10 +39,12 @@ def wake(
         SnapshotMismatch: it is of other code or another machine.
         SnapshotFailed: CRIU could not restore it, or the clone ended before it served.
     """
+    started = time.time()
     described = manifest.read(directory)
     manifest.verify_small(directory, described)
     launch = _Launch(directory, described, program)
-    bounded = _Bounded(launch)
+    launch.moments.update(started=started, criu=time.time())
+    bounded = Bounded(launch.stop, seconds=_SECONDS)
     try:
         with bounded:
             launch.check()
@@ -50,17 +52,13 @@ def wake(
             launch.release(arguments, environ)
             launch.await_serving()
         return launch.await_end()
-    except _Stopped:
+    except Stopped:
         return 0
     finally:
         bounded.hold()
         launch.end()
         launch.clean()
         bounded.undo()
-
-
-class _Stopped(BaseException):
-    """SIGTERM or SIGINT came before the clone served."""
 
 
 class _Launch:
@@ -71,6 +69,8 @@ class _Launch:
         self._manifest = described
         self._program = program
         self._work = _make_work_folder()
+        # The clone says with its own where the time went; the two have only this clock in common.
+        self.moments: dict[str, float] = {}
         self._clone = 0
         self._serving = False
         self._received = b""
@@ -120,6 +120,7 @@ class _Launch:
         if not verified.is_verified(self._directory, files):
             manifest.verify_big(self._directory, self._manifest)
             verified.remember(self._directory, files)
+        self.moments["checked"] = time.time()
 
     def await_restored(self) -> None:
         """Wait for CRIU to end."""
@@ -132,6 +133,7 @@ class _Launch:
                 self._clone = int(file.read())
         except (OSError, ValueError) as exc:
             raise SnapshotFailed("CRIU says nothing of what it restored") from exc
+        self.moments["restored"] = time.time()
 
     def release(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         """Let the clone go on, and tell it where it is."""
@@ -139,6 +141,7 @@ class _Launch:
             "environ": dict(environ),
             "arguments": list(arguments),
             "directory": os.getcwd(),
+            "moments": self.moments,
         }
         rest = memoryview(json.dumps(message).encode())
         try:
@@ -171,7 +174,7 @@ class _Launch:
     def stop(self, number: int) -> None:
         """Heed a signal: the clone's when it serves, an end of the attempt before that."""
         if not self._serving:
-            raise _Stopped
+            raise Stopped
         if self._clone:
             try:
                 os.kill(self._clone, number)
@@ -237,60 +240,6 @@ class _Launch:
             os.rmdir(self._work)
         except OSError:
             return  # it has been removed; or it cannot be, which is no reason to end a clone
-
-
-class _Bounded:
-    """A context that ends with SnapshotFailed after a time; signals are heeded until `undo`."""
-
-    _undone: list[Callable[[], object]]
-
-    def __init__(self, launch: _Launch) -> None:
-        self._launch = launch
-        self._undone = []
-        self._held = False
-        self._stopped = False
-        self._late: list[int] = []
-
-    def __enter__(self) -> None:
-        import signal
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            del frame
-            if self._held:
-                self._late.append(number)
-                return
-            try:
-                self._launch.stop(number)
-            except _Stopped:
-                self._held = self._stopped = True  # another one changes nothing
-                raise
-
-        def give_up(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            raise SnapshotFailed(f"the snapshot was not awake after {_SECONDS} s")
-
-        handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), stop)
-        for number, handler in {**handlers, signal.SIGALRM: give_up}.items():
-            before = signal.signal(number, handler)
-            self._undone.append(partial(signal.signal, number, before))
-        signal.alarm(_SECONDS)
-
-    def __exit__(self, *_: object) -> None:
-        import signal
-
-        signal.alarm(0)
-
-    def hold(self) -> None:
-        """Keep signals for `undo`: what is being cleaned up is cleaned up."""
-        self._held = True
-
-    def undo(self) -> None:
-        """Give signals back to whoever had them: after a failed attempt, a normal boot."""
-        while self._undone:
-            self._undone.pop()()
-        if not self._stopped:
-            for number in self._late:
-                os.kill(os.getpid(), number)
 
 
 def _make_work_folder() -> str:

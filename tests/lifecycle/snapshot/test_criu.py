@@ -130,6 +130,29 @@ def test_a_clone_that_nobody_waits_for_does_not_serve(pipes):
         pipes.driver.report(None)
 
 
+MOMENTS = {"started": 10.0, "criu": 10.25, "checked": 10.5, "restored": 11.0}
+
+
+@pytest.mark.parametrize(
+    ("moments", "refusal", "lines"),
+    [
+        (MOMENTS, None, 1),
+        (MOMENTS, "no model dodo", 0),
+        ({}, None, 0),
+        ({"started": 10.0}, None, 0),
+    ],
+)
+def test_a_clone_that_serves_says_where_the_time_went(pipes, caplog, moments, refusal, lines):
+    caplog.set_level("INFO")
+    pipes.send(json.dumps(MESSAGE | {"moments": moments}).encode())
+    pipes.driver.wait()
+    pipes.driver.report(refusal)
+    said = [record.getMessage() for record in caplog.records if "awake after" in record.msg]
+    assert len(said) == lines
+    assert all("read in 250 ms, restored in 750 ms" in line for line in said)
+    assert all("checked in 250 ms" in line for line in said)
+
+
 # --- the end of the launcher ---------------------------------------------------------------
 
 

@@ -6,13 +6,17 @@ the launcher writes is the first thing that a clone reads.
 
 import ctypes
 import json
+import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from typing import Final
 
 from rookery.errors import SnapshotFailed
 from rookery.lifecycle.snapshot.protocol import Restored
+
+_log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG: Final = 1
 _CHUNK: Final = 65_536
@@ -29,6 +33,7 @@ class PipeDriver:
         self._control = control
         self._status = status
         self._reported = False
+        self._moments: dict[str, float] = {}
 
     def wait(self) -> Restored | None:
         """Say `ready`, and read what the launcher sends to a restored process."""
@@ -43,6 +48,7 @@ class PipeDriver:
         if not message:
             raise SnapshotFailed("whoever was to make or restore the snapshot went away")
         sent = json.loads(message)
+        self._moments = {**sent.get("moments", {}), "told": time.time()}
         return Restored(
             environ=sent["environ"],
             arguments=tuple(sent["arguments"]),
@@ -57,9 +63,28 @@ class PipeDriver:
         if refusal is None:
             _end_with_parent(signal.SIGTERM)
             self._say({"state": "serving"})
+            self._log_moments()
         else:
             self._say({"state": "refused", "reason": refusal})
         os.close(self._status)
+
+    def _log_moments(self) -> None:
+        moments = {**self._moments, "listening": time.time()}
+        if not {"started", "criu", "checked", "restored"} <= moments.keys():
+            return
+        steps = (
+            ("started", "listening"),
+            ("started", "criu"),
+            ("criu", "restored"),
+            ("criu", "checked"),
+            ("restored", "told"),
+            ("told", "listening"),
+        )
+        _log.info(
+            "awake after %.0f ms: its manifest read in %.0f ms, restored in %.0f ms (meanwhile "
+            "checked in %.0f ms), told in %.0f ms, hooks run and listening in %.0f ms",
+            *((moments[end] - moments[begin]) * 1000 for begin, end in steps),
+        )
 
     def _say(self, line: Mapping[str, str]) -> None:
         try:
