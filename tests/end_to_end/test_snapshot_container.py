@@ -35,7 +35,7 @@ def way(request):
 
 @pytest.fixture(scope="module")
 def settings(environ, criu, way, tmp_path_factory):
-    """The entrypoint's environment. It names a folder that outlives containers, one for each way."""
+    """The entrypoint's environment; it names a folder that outlives containers."""
     return {
         **{name: value for name, value in environ.items() if name.startswith("ROOKERY_")},
         "ROOKERY_CRIU": criu,

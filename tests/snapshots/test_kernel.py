@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def test_what_criu_keeps_itself_stays(snapshot, cache):
     cache.write_bytes(b"newer")
     assert not offer(str(snapshot), cache=str(cache))
     assert cache.read_bytes() == b"newer"
+
+
+def test_what_a_killed_launcher_left_in_an_earlier_boot_is_replaced(snapshot, cache):
+    cache.write_bytes(b"of another kernel")
+    os.utime(cache, (0, 0))
+    assert offer(str(snapshot), cache=str(cache))
+    assert cache.read_bytes() == FOUND
 
 
 @pytest.mark.parametrize("changed", ["boot", "capabilities"])

@@ -6,6 +6,7 @@ boot of the machine and with the capabilities that it was made with.
 """
 
 import os
+import time
 
 from rookery.snapshots.verified import boot
 
@@ -33,7 +34,7 @@ def learn(program: str, directory: str) -> None:
 
 def offer(directory: str, *, cache: str = CACHE) -> bool:
     """Put what is kept in *directory* where CRIU looks for it; return whether that was done."""
-    if os.path.exists(cache):
+    if _is_there(cache):
         return False
     fresh = f"{cache}.{os.getpid()}"
     try:
@@ -48,6 +49,19 @@ def offer(directory: str, *, cache: str = CACHE) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_there(cache: str) -> bool:
+    """Whether CRIU will find *cache*; what is left of an earlier boot is removed."""
+    # CRIU trusts that the file ends with the boot, as it does on a tmpfs. A launcher that was
+    # killed before it could take it back leaves it on a disk.
+    try:
+        if os.stat(cache).st_mtime > time.time() - time.clock_gettime(time.CLOCK_BOOTTIME):
+            return True
+        os.unlink(cache)
+    except OSError:
+        return os.path.exists(cache)
+    return False
 
 
 def take_back(*, cache: str = CACHE) -> None:
