@@ -10,8 +10,8 @@ from rookery.cli import main
 from rookery.cli.root import exit_code, root
 
 COMMANDS = [
-    "broker", "ceph", "deadletters", "models", "put", "reconcile", "serve", "snapshot", "source", "storage",
-    "up",
+    "broker", "ceph", "deadletters", "models", "put", "reconcile", "serve", "snapshot", "source",
+    "storage", "up",
 ]  # fmt: skip
 
 

@@ -118,7 +118,8 @@ def test_the_donor_serves_the_function_from_wherever_it_is(orders):
         FUNCTIONS / "classify",
         Path("made"),
     )
-    assert plan.command == (sys.executable, "-m", "rookery", "serve", str(FUNCTIONS / "classify"))
+    module = ("-P", "-m", "rookery")
+    assert plan.command == (sys.executable, *module, "serve", str(FUNCTIONS / "classify"))
 
 
 def test_model_and_backend_of_the_command_line_are_the_donors(orders):

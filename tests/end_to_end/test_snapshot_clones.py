@@ -4,11 +4,14 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 from hashlib import md5
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -253,15 +256,34 @@ def sink():
 # --- its end ----------------------------------------------------------------------------------
 
 
-def test_a_launcher_that_is_terminated_drains_its_clone(wake):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_launcher_that_is_stopped_lets_its_clone_finish(wake, jpeg, wait_until, number):
     launched = wake()
-    awake(launched)
+    address = urlsplit(awake(launched)).netloc
     clone = clone_of(launched.process.pid)
+    in_flight = HTTPConnection(address, timeout=30)
+    in_flight.putrequest("POST", "/")
+    in_flight.putheader("Content-Length", str(len(jpeg)))
+    in_flight.endheaders(jpeg[:100])
+    assert ask(f"http://{address}", "/health/readiness")[0] == 200  # the other one has been read
 
-    launched.process.terminate()
+    launched.process.send_signal(number)
+    wait_until(lambda: refuses(address), "the listener to close")
+    in_flight.send(jpeg[100:])
 
+    assert in_flight.getresponse().status == 200
+    in_flight.close()
     assert launched.ends() == 0
     assert not exists(clone)
+
+
+def refuses(address):
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_launcher_ends_as_its_clone_does(wake):

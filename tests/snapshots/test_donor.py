@@ -186,3 +186,18 @@ def test_where_there_is_no_unshare_its_package_is_named(monkeypatch):
         run(READY),
     ):
         pytest.fail("there is no donor")
+
+
+# --- where no namespace may be made -----------------------------------------------------------
+
+
+@needs_root
+def test_without_namespaces_it_runs_among_ours_with_no_capabilities(monkeypatch):
+    monkeypatch.setattr(donor.privileges, "may_make_namespaces", lambda _: False)
+    with run(READY + WAIT) as made:
+        process = Path(f"/proc/{made.process}")
+        assert (process / "ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+        assert os.getsid(made.process) == made.process
+        assert made.process > donor._FREE_ELSEWHERE
+        assert "CapEff:\t0000000000000000\n" in (process / "status").read_text()
+    assert made.capabilities == 0

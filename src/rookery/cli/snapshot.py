@@ -97,7 +97,8 @@ def create(
     order = Order(
         function=plan.folder.name,
         folder=folder,
-        command=(sys.executable, "-m", "rookery", "serve", str(folder)),
+        # -P: the donor works in the folder for temporary files, where anybody may put a module.
+        command=(sys.executable, "-P", "-m", "rookery", "serve", str(folder)),
         environ=donor_environment(os.environ, plan.settings),
         frozen=frozen(plan.settings, plan.folder),
         secrets=secrets,

@@ -16,8 +16,8 @@ from time import perf_counter
 from typing import Final
 
 from rookery.errors import SnapshotFailed, SnapshotInvalid, SnapshotUnsafe
-from rookery.snapshots import criu, kernel, manifest
-from rookery.snapshots.donor import run_donor
+from rookery.snapshots import criu, kernel, manifest, privileges
+from rookery.snapshots.donor import Donor, run_donor
 from rookery.snapshots.facts import facts
 from rookery.snapshots.layout import Layout, lay_out
 from rookery.snapshots.leaks import leaked
@@ -87,7 +87,7 @@ def create(plan: Plan, directory: Path, *, on_line: Callable[[str], None]) -> Ma
             for path in incoming.iterdir():
                 path.chmod(0o600)
             made = Made(layout, waited - started, dumped - waited)
-            manifest.write(str(incoming), _describe(plan, incoming, donor.pipes, made))
+            manifest.write(str(incoming), _describe(plan, incoming, donor, made))
     except OSError as exc:
         raise SnapshotFailed(f"the snapshot cannot be written to {directory}: {exc}") from exc
     return made
@@ -128,10 +128,11 @@ def _incoming(directory: Path) -> Iterator[Path]:
 
 
 def _dump(program: str, process: int, directory: Path) -> None:
+    limited = privileges.limited(privileges.of("self"))
     # Files are born private: they hold a whole process.
     try:
         done = subprocess.run(  # noqa: S603
-            criu.dump_command(program, process, str(directory)),
+            criu.dump_command(program, process, str(directory), limited=limited),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -151,16 +152,15 @@ def _dump(program: str, process: int, directory: Path) -> None:
     log.unlink(missing_ok=True)
 
 
-def _describe(
-    plan: Plan, directory: Path, pipes: Mapping[str, str], made: Made
-) -> manifest.Manifest:
+def _describe(plan: Plan, directory: Path, donor: Donor, made: Made) -> manifest.Manifest:
     return manifest.Manifest(
         function=plan.function,
         folder=os.fspath(plan.folder),
         made=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         facts=facts(plan.program, None),
         frozen=plan.frozen,
-        pipes=pipes,
+        pipes=donor.pipes,
+        capabilities=donor.capabilities,
         sizes={
             "mapped": made.layout.mapped,
             "copied": made.layout.copied,

@@ -22,6 +22,10 @@ _QUIET = "-v1"  # errors
 _COMMON = (
     "--manage-cgroups=ignore",  # a clone lives in the launcher's cgroup, wherever that is
 )
+# It then leaves root directory, clocks and the namespaces of the network as they are.
+_LIMITED = ("--unprivileged",)
+# What CRIU says where it merely finds out what the kernel can do.
+_PROBING = ("RLIMIT", "criu/tun.c", "criu/libnetlink.c", "veth pair", "criu/net.c")
 
 
 def find(setting: str | None, home: str, path: str) -> str:
@@ -56,8 +60,11 @@ def find_in(environ: Mapping[str, str]) -> str:
     return find(environ.get("ROOKERY_CRIU"), home, environ.get("PATH", os.defpath))
 
 
-def dump_command(program: str, process: int, directory: str) -> list[str]:
-    """Return the command that dumps *process* into *directory* and ends it."""
+def dump_command(program: str, process: int, directory: str, *, limited: bool = False) -> list[str]:
+    """Return the command that dumps *process* into *directory* and ends it.
+
+    *limited*: with fewer capabilities than CRIU asks for, see `privileges`.
+    """
     return [
         program,
         "dump",
@@ -66,6 +73,7 @@ def dump_command(program: str, process: int, directory: str) -> list[str]:
         "--log-file=dump.log",
         _QUIET,
         *_COMMON,
+        *(_LIMITED if limited else ()),
     ]
 
 
@@ -77,6 +85,7 @@ def restore_command(  # noqa: PLR0913
     pipes: Mapping[str, str],
     streams: Mapping[str, int],
     memory: int | None,
+    limited: bool = False,
 ) -> list[str]:
     """Return the command that restores a clone as a child of whoever runs it, and ends.
 
@@ -87,6 +96,7 @@ def restore_command(  # noqa: PLR0913
         pipes: CRIU's names of the donor's pipes, by stream.
         streams: the descriptors that take their places.
         memory: the descriptor of the file that pages are mapped from.
+        limited: with fewer capabilities than CRIU asks for, see `privileges`.
     """
     command = [
         program,
@@ -97,6 +107,7 @@ def restore_command(  # noqa: PLR0913
         "--pidfile=pid",
         _QUIET,
         *_COMMON,
+        *(_LIMITED if limited else ()),
         "--restore-detached",
         "--restore-sibling",
     ]
@@ -112,7 +123,9 @@ def first_error(lines: Sequence[str]) -> str:
 
     The first error is the cause; the last says no more than that restoring failed.
     """
-    errors = [line for line in lines if "Error (" in line and "RLIMIT" not in line]
+    errors = [
+        line for line in lines if "Error (" in line and not any(one in line for one in _PROBING)
+    ]
     if not errors:
         return "CRIU gave no reason"
     return errors[0].partition("): ")[2].strip() or errors[0].strip()

@@ -1,11 +1,14 @@
 """The process a snapshot is taken of: started in its own PID namespace, and watched until it waits.
 
 It is pid 1 there, so that any number of clones can have the same process ids at the same time.
+Where no namespace may be made, in a container without CAP_SYS_ADMIN, it gets process ids that will
+be free in the next container, too: there is then one clone for each.
 """
 
 import json
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,13 +17,16 @@ from pathlib import Path
 from typing import IO, Final
 
 from rookery.errors import FunctionInvalid, SnapshotFailed
-from rookery.snapshots import criu
+from rookery.snapshots import criu, privileges
 
 _MISCONFIGURED: Final = 78  # sysexits(3), as `rookery serve` ends with
 PIPES_VARIABLE: Final = "ROOKERY_SNAPSHOT_PIPES"
 
 # --kill-child: nothing is left of the donor should this process be killed.
 _IN_A_NAMESPACE: Final = ("unshare", "--pid", "--fork", "--kill-child", "setsid")
+# It needs none of the capabilities that its container has for CRIU; a clone has what it has.
+_AMONG_OURS: Final = ("setpriv", "--pdeathsig=KILL", "--bounding-set=-all", "--inh-caps=-all")
+_FREE_ELSEWHERE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,12 @@ class Donor:
     Attributes:
         process: its id, as we see it.
         pipes: CRIU's names of its pipes, by stream.
+        capabilities: those that whoever wakes it needs as well, one bit each.
     """
 
     process: int
     pipes: Mapping[str, str]
+    capabilities: int = 0
 
 
 @contextmanager
@@ -54,7 +62,15 @@ def run_donor(
     with ExitStack() as stack:
         control_read, control_write = _pipe(stack)
         status_read, status_write = _pipe(stack)
-        started = _start(command, environ, (control_read.fileno(), status_write.fileno()))
+        namespace = privileges.may_make_namespaces(privileges.of("self"))
+        if not namespace:
+            _use_up_process_ids()
+        started = _start(
+            (*(_IN_A_NAMESPACE if namespace else _AMONG_OURS), *command),
+            environ,
+            (control_read.fileno(), status_write.fileno()),
+            new_session=not namespace,
+        )
         relays: list[threading.Thread] = []
         stack.callback(_end, started, relays)
         assert started.stdout is not None  # noqa: S101 - both are pipes
@@ -74,7 +90,8 @@ def run_donor(
         waiting.set()
         ends = (*streams, control_write, status_read)
         pipes = {stream: _name(end) for stream, end in zip(criu.STREAMS, ends, strict=True)}
-        yield Donor(_child_of(started.pid), pipes)
+        process = _child_of(started.pid) if namespace else started.pid
+        yield Donor(process, pipes, privileges.of(process, "CapPrm"))
 
 
 def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
@@ -86,21 +103,39 @@ def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _start(
-    command: Sequence[str], environ: Mapping[str, str], pipes: tuple[int, int]
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    pipes: tuple[int, int],
+    *,
+    new_session: bool,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603
-            (*_IN_A_NAMESPACE, *command),
+            command,
             env={**environ, PIPES_VARIABLE: f"{pipes[0]},{pipes[1]}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pipes,
+            # CRIU makes a folder there for a moment.
+            cwd=tempfile.gettempdir(),
+            start_new_session=new_session,
         )
     except OSError as exc:
         raise SnapshotFailed(
-            f"unshare cannot be run: {exc.strerror}; it is in the package util-linux"
+            f"{command[0]} cannot be run: {exc.strerror}; it is in the package util-linux"
         ) from exc
+
+
+def _use_up_process_ids() -> None:
+    """Leave the low process ids behind, which the first processes of every container have."""
+    last = 0
+    while last < _FREE_ELSEWHERE:
+        process = os.posix_spawnp("true", ["true"], os.environ)
+        os.waitpid(process, 0)
+        if process < last:  # they have come round
+            return
+        last = process
 
 
 def _refusal(line: bytes, started: subprocess.Popen[bytes]) -> str | None:

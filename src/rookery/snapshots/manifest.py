@@ -25,7 +25,17 @@ _BIG_BYTES = 1 << 20
 class Manifest:
     """The description of one snapshot."""
 
-    __slots__ = ("facts", "files", "folder", "frozen", "function", "made", "pipes", "sizes")
+    __slots__ = (
+        "capabilities",
+        "facts",
+        "files",
+        "folder",
+        "frozen",
+        "function",
+        "made",
+        "pipes",
+        "sizes",
+    )
 
     def __init__(  # noqa: PLR0913
         self,
@@ -38,6 +48,7 @@ class Manifest:
         pipes: Mapping[str, str],
         sizes: Mapping[str, int],
         files: Mapping[str, tuple[int, str]],
+        capabilities: int = 0,
     ) -> None:
         """Keep what is given.
 
@@ -50,6 +61,7 @@ class Manifest:
             pipes: CRIU's names of the donor's standard streams, control and status pipe.
             sizes: what was measured while it was made.
             files: size in bytes and XXH3-128 of every file beside this one.
+            capabilities: what whoever wakes it needs to have as well, one bit each.
         """
         self.function = function
         self.folder = folder
@@ -59,6 +71,7 @@ class Manifest:
         self.pipes = pipes
         self.sizes = sizes
         self.files = files
+        self.capabilities = capabilities
 
 
 def write(directory: str, manifest: Manifest) -> None:

@@ -4,11 +4,11 @@ What it says was found out by taking things away one by one; `trial` tries all o
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rookery.snapshots import criu
+from rookery.snapshots import criu, privileges
 from rookery.snapshots.machine import Machine
 
 _GIBIBYTE: Final = 1 << 30
@@ -16,14 +16,6 @@ _OLDEST: Final = ".".join(map(str, criu.OLDEST))
 # The first kernel with clone3(set_tid), by which a clone gets the function's process id back.
 _OLDEST_KERNEL: Final = (5, 5)
 
-# Bits of linux/capability.h, and what each is for.
-_CAPABILITIES: Final[Mapping[int, tuple[str, str]]] = {
-    8: ("CAP_SETPCAP", "to give a clone the capabilities the function had"),
-    12: ("CAP_NET_ADMIN", "for CRIU's own sockets"),
-    18: ("CAP_SYS_CHROOT", "to give a clone its root directory"),
-    21: ("CAP_SYS_ADMIN", "to make PID namespaces and to read a process's memory map"),
-    25: ("CAP_SYS_TIME", "to let a clone's monotonic clock go on where the function's stood"),
-}
 _PTRACE: Final = (19, "CAP_SYS_PTRACE")
 _PTRACE_FORBIDDEN: Final = 3  # Yama's: to everyone, until the next boot
 
@@ -94,23 +86,28 @@ def _criu(machine: Machine) -> Iterator[Finding]:
 
 
 def _privileges(machine: Machine) -> Finding:
-    lacking = [
-        f"{name} ({reason})"
-        for bit, (name, reason) in _CAPABILITIES.items()
-        if not machine.capabilities >> bit & 1
-    ]
-    if not lacking:
+    held = machine.capabilities
+    if not (held >> privileges.SYS_ADMIN | held >> privileges.CHECKPOINT_RESTORE) & 1:
+        lacking = "CAP_CHECKPOINT_RESTORE"
+    elif not held >> privileges.SETPCAP & 1:
+        lacking = "CAP_SETPCAP"
+    else:
         return Finding("privileges", "ok", "this process has the capabilities that CRIU needs")
-    names = ", ".join(name for name, _ in _CAPABILITIES.values())
     return Finding(
         "privileges",
         "missing",
-        f"this process lacks {', '.join(lacking)}",
-        f"run as root; in a container as user 0 with these added: {names}, {_PTRACE[1]}",
+        f"this process lacks {lacking}",
+        "run as root; in a container as user 0 with CAP_CHECKPOINT_RESTORE and CAP_SETPCAP",
     )
 
 
 def _namespaces(machine: Machine) -> Finding:
+    if not privileges.may_make_namespaces(machine.capabilities):
+        return Finding(
+            "PID namespaces",
+            "note",
+            "may not be made without CAP_SYS_ADMIN; there can be one clone in each container",
+        )
     if not machine.unshare:
         return Finding(
             "PID namespaces", "missing", "unshare is not installed", "install util-linux"

@@ -48,7 +48,7 @@ def attempt(program: str, *, on_line: Callable[[str], None]) -> None:
         plan = Plan(
             function="trial",
             folder=Path(folder),
-            command=(sys.executable, "-c", _DONOR),
+            command=(sys.executable, "-P", "-c", _DONOR),
             environ={"PATH": os.defpath},
             frozen={},
             secrets={},

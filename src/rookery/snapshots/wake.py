@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from rookery.errors import SnapshotFailed, SnapshotMismatch
-from rookery.snapshots import criu, kernel, manifest, verified
+from rookery.snapshots import criu, kernel, manifest, privileges, verified
 from rookery.snapshots.interruption import Bounded, Stopped
 from rookery.snapshots.output import Output
 
@@ -42,6 +42,7 @@ def wake(
     started = time.time()
     described = manifest.read(directory)
     manifest.verify_small(directory, described)
+    privileges.require(privileges.of("self"), described.capabilities)
     launch = _Launch(directory, described, program)
     launch.moments.update(started=started, criu=time.time())
     bounded = Bounded(launch.stop, seconds=_SECONDS)
@@ -91,6 +92,7 @@ class _Launch:
             pipes=described.pipes,
             streams=streams,
             memory=memory,
+            limited=privileges.limited(privileges.of("self")),
         )
         theirs = [control_read, status_write, *self._output.opened]
         if memory is not None:
