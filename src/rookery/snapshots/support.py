@@ -168,8 +168,8 @@ def _notes(machine: Machine) -> Iterator[Finding]:
         yield Finding(
             "/run",
             "note",
-            "is not in memory, so CRIU asks the kernel what it can do on every start, which takes "
-            "some 35 ms",
+            "is not in memory; a snapshot that was made before the last boot, or elsewhere, wakes "
+            "35 ms later, as CRIU then asks the kernel what it can do",
             "mount a tmpfs on /run (in Kubernetes: an emptyDir with medium: Memory)",
         )
     if machine.io_uring_disabled == 0:
