@@ -256,7 +256,7 @@ def sink():
 # --- its end ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_launcher_that_is_stopped_lets_its_clone_finish(wake, jpeg, wait_until, number):
     launched = wake()
     address = urlsplit(awake(launched)).netloc

@@ -178,8 +178,12 @@ class _Launch:
         if not self._serving:
             raise Stopped
         if self._clone:
+            import signal
+
+            # Pid 1 of a namespace ignores what it has no handler for, as for the end of a terminal.
+            told = signal.SIGTERM if number == signal.SIGHUP else number
             try:
-                os.kill(self._clone, number)
+                os.kill(self._clone, told)
             except ProcessLookupError:
                 return  # it has just ended
 
