@@ -54,7 +54,8 @@ def run_after_restore(seconds: float) -> None:
         run.abandoned = True
         raise HookFailed(
             f"the hook {run.current} (after the restore) was still running when the {seconds:g} s "
-            "for all such hooks were over; make it faster, or make the snapshot with a higher ROOKERY_HOOK_SECONDS"
+            "for all such hooks were over; make it faster, or make the snapshot with a higher "
+            "ROOKERY_HOOK_SECONDS"
         )
 
 
