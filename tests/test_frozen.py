@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.frozen import _FIXED, changes, donor_environment, frozen, secrets_in
+from rookery.frozen import (
+    _FIXED,
+    changes,
+    computing,
+    donor_environment,
+    frozen,
+    literal_secrets,
+    secrets_in,
+    variables,
+)
 from rookery.function_folder import FunctionFolder
 from rookery.models.card import dump, load_card
 from rookery.settings import _DEFAULTS, SECRET_VARIABLES, Settings
@@ -196,6 +205,24 @@ def test_what_libraries_and_the_system_read_gets_into_it(name):
     assert donor_environment({name: "this"}, ANYTHING)[name] == "this"
 
 
+@pytest.mark.parametrize("environ", [{}, {"MALLOC_MMAP_MAX_": "7"}])
+def test_a_donor_maps_no_large_block_alone(environ):
+    assert donor_environment(environ, ANYTHING)["MALLOC_MMAP_MAX_"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("tunables", "left"),
+    [
+        ("glibc.malloc.mmap_max=7", ""),
+        ("glibc.malloc.mmap_max=7:glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2"),
+        ("glibc.malloc.arena_max=2:glibc.malloc.mmap_max=7", "glibc.malloc.arena_max=2:"),
+        ("glibc.malloc.mmap_threshold=7", "glibc.malloc.mmap_threshold=7"),
+    ],
+)
+def test_no_tunable_of_glibc_makes_it_map_them(tunables, left):
+    assert donor_environment({"GLIBC_TUNABLES": tunables}, ANYTHING)["GLIBC_TUNABLES"] == left
+
+
 @pytest.mark.parametrize("more", [{}, FIXED, {"ROOKERY_MODEL": "penguins/1"}])
 def test_a_donor_reads_the_settings_that_are_fixed_out_of_it(settings, folder, more, monkeypatch):
     wanted = settings(**more)
@@ -233,3 +260,26 @@ def test_every_secret_is_looked_for(name):
 )  # fmt: skip
 def test_what_is_no_secret_is_not(name, value):
     assert secrets_in({name: value}) == {}
+
+
+# --- what libraries compute by, and what func.yaml gives away ------------------------------
+
+
+def test_variables_that_libraries_compute_by_are_fixed():
+    environ = {"OMP_NUM_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_VAR_KEY": "x", "PORT": "1"}
+    assert computing(environ) == {"OMP_NUM_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+def test_what_is_fixed_leads_back_to_itself():
+    fixed = {
+        "function": "classify (1)", "model": "penguins/1 (2)",
+        "ROOKERY_BACKEND": "fixed", "OMP_NUM_THREADS": "2",
+    }  # fmt: skip
+    assert variables(fixed) == {
+        "ROOKERY_BACKEND": "fixed", "OMP_NUM_THREADS": "2", "ROOKERY_MODEL": "penguins/1",
+    }  # fmt: skip
+
+
+def test_a_password_in_func_yaml_is_looked_for_in_a_snapshot():
+    folder = FunctionFolder("classify", Path(), {"DB_PASSWORD": "hunter2", "PORT": "1"})
+    assert literal_secrets(folder) == {"DB_PASSWORD": "hunter2"}

@@ -101,11 +101,28 @@ def test_without_criu_it_boots_and_says_how_to_install_it(run, capsys, monkeypat
     assert (asked, left) == ([], [list(LINE)])
 
 
-def test_an_operator_may_forbid_snapshots(run, monkeypatch):
+def test_where_nobody_reads_why_it_boots_all_the_same(run, monkeypatch):
+    start, _, left = run
+    monkeypatch.setattr(sys, "stderr", None)  # as Python has it where it was closed
+    start(*LINE, outcome=SnapshotFailed("CRIU gave no reason"))
+    assert left == [list(LINE)]
+
+
+def test_an_operator_may_forbid_snapshots(run, monkeypatch, capsys):
     start, asked, left = run
     monkeypatch.setenv("ROOKERY_SNAPSHOT", "none")
     start(*LINE, outcome=0)
     assert (asked, left) == ([], [list(LINE)])
+    assert capsys.readouterr().err == (
+        "rookery: booting without the snapshot: ROOKERY_SNAPSHOT=none\n"
+    )
+
+
+def test_who_asks_for_no_snapshot_hears_nothing_of_one_that_is_forbidden(run, monkeypatch, capsys):
+    start, _, left = run
+    monkeypatch.setenv("ROOKERY_SNAPSHOT", "none")
+    start("serve", "classify", outcome=0)
+    assert (left, capsys.readouterr().err) == ([["serve", "classify"]], "")
 
 
 def test_a_fault_of_ours_is_not_hidden(run):

@@ -9,6 +9,7 @@ from typing import Final
 
 from rookery.events.identity import digest
 from rookery.function_folder import FunctionFolder
+from rookery.lifecycle.snapshot.footprint import MMAP_MAX
 from rookery.models.card import dump
 from rookery.models.repository import Repository
 from rookery.settings import SECRET_VARIABLES, Settings
@@ -31,13 +32,20 @@ _FIXED: Final = {
 _HARMLESS: Final = frozenset(
     {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "USER"}
 )
+# Libraries that compute read these when they are loaded.
+_COMPUTING_PREFIXES: Final = (
+    "TF_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENBLAS_", "MKL_",
+)  # fmt: skip
 _HARMLESS_PREFIXES: Final = (
-    "LC_", "PYTHON", "TF_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENBLAS_", "MKL_",
-    "GLIBC_", "MALLOC_", "COVERAGE_", "COV_",
+    "LC_", "PYTHON", "GLIBC_", "MALLOC_", "COVERAGE_", "COV_", *_COMPUTING_PREFIXES,
 )  # fmt: skip
 
 # What has a harmless prefix is none the less no business of a donor: TF_VAR_… is Terraform's.
 _SUSPICIOUS: Final = re.compile("TF_VAR_|TOKEN|SECRET|PASS|CREDENTIAL|KEY", re.IGNORECASE)
+
+# glibc's other way to set MALLOC_MMAP_MAX_, which wins over it.
+_TUNABLES: Final = "GLIBC_TUNABLES"
+_MMAP_MAX_TUNABLE: Final = re.compile(r"glibc\.malloc\.mmap_max=[^:]*:?")
 
 # Of the tools around us; ours are SECRET_VARIABLES.
 _KNOWN_SECRETS: Final = frozenset(
@@ -60,6 +68,28 @@ def frozen(settings: Settings, folder: FunctionFolder) -> dict[str, str]:
     }
 
 
+def computing(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return those variables of *environ* by which libraries compute; they are fixed, too."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if value and name.startswith(_COMPUTING_PREFIXES) and not _SUSPICIOUS.search(name)
+    }
+
+
+def variables(fixed: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that leads to what is *fixed* in a snapshot."""
+    model = fixed.get("model", "").partition(" ")[0]
+    return {name: value for name, value in fixed.items() if name.isupper()} | (
+        {"ROOKERY_MODEL": model} if model else {}
+    )
+
+
+def literal_secrets(folder: FunctionFolder) -> dict[str, str]:
+    """Return what func.yaml says in plain text and by its name is a secret: a donor reads it."""
+    return {name: value for name, value in folder.envs.items() if _SUSPICIOUS.search(name)}
+
+
 def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Say what differs between what was frozen *then* and what is *now*."""
     return [
@@ -71,12 +101,16 @@ def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def donor_environment(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Return what the donor's environment may hold of *environ*: an allow-list, and no secret."""
-    return {
+    kept = {
         name: value
         for name, value in environ.items()
         if name in _HARMLESS
         or (name.startswith(_HARMLESS_PREFIXES) and not _SUSPICIOUS.search(name))
-    } | {
+    }
+    if _TUNABLES in kept:
+        kept[_TUNABLES] = _MMAP_MAX_TUNABLE.sub("", kept[_TUNABLES])
+    return kept | {
+        MMAP_MAX: "0",  # a clone allows them again
         "ROOKERY_HOME": str(settings.home.absolute()),
         "ROOKERY_MODEL": settings.model,
         "ROOKERY_HOOK_SECONDS": str(settings.hook_seconds),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:]
-    directory = None if _forbidden(os.environ) else snapshot_of(arguments)
+    directory = snapshot_of(arguments)
     if directory is not None and (status := _wake(directory, arguments)) is not None:
         sys.exit(status)
     from rookery.cli import main as run_command
@@ -41,6 +41,10 @@ def _forbidden(environ: Mapping[str, str]) -> bool:
 def _wake(directory: str, arguments: Sequence[str]) -> int | None:
     """Return the status the woken snapshot ended with; None, and a line, where it was not woken."""
     from rookery.errors import RookeryError
+
+    if _forbidden(os.environ):
+        _say_why_not("ROOKERY_SNAPSHOT=none")
+        return None
     from rookery.snapshots import criu, wake
 
     try:
@@ -51,5 +55,10 @@ def _wake(directory: str, arguments: Sequence[str]) -> int | None:
             environ=os.environ,
         )
     except (RookeryError, OSError) as error:
-        sys.stderr.write(f"rookery: booting without the snapshot: {error}\n")
+        _say_why_not(str(error))
         return None
+
+
+def _say_why_not(reason: str) -> None:
+    if sys.stderr is not None:  # as it is where it was closed
+        sys.stderr.write(f"rookery: booting without the snapshot: {reason}\n")

@@ -1,6 +1,7 @@
 """`rookery serve` in a process that is snapshotted: what happens around the snapshot point."""
 
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from rookery.errors import (
     HookFailed,
     PortTaken,
     SettingsInvalid,
+    SnapshotFailed,
+    SnapshotMismatch,
     SnapshotUnsafe,
 )
 from rookery.lifecycle.snapshot import choose, point, renewal
@@ -93,6 +96,7 @@ class Scripted:
     name: str = "scripted"
     descriptors: tuple[int, ...] = ()
     events: list[object] = field(default_factory=list)
+    data_dir: Path | None = None
 
     def report(self, refusal):
         self.events.append(("report", refusal))
@@ -106,12 +110,15 @@ def serve(monkeypatch):
         driver.events.append(("point", sorted(secrets), hook_seconds))
         if isinstance(driver.restored, Exception):
             raise driver.restored
+        if driver.restored is not None:
+            os.environ.update(driver.restored.environ or {})
         return driver.restored
 
     def run(driver, *, failure=None):
         def listen(function, settings, *, on_listening, application):
             assert application.prepared is not None
             driver.events.append(("serve", function.name, settings.port))
+            driver.data_dir = settings.data_dir
             if failure:
                 raise failure
             on_listening(URL)
@@ -186,11 +193,33 @@ def test_a_clone_that_cannot_serve_refuses_and_says_why(serve, arguments, error,
     assert reason in driver.events[-1][1]
 
 
-@pytest.mark.parametrize("failure", [SnapshotUnsafe(["a socket"]), HookFailed("the hook")])
-def test_what_fails_at_the_snapshot_point_is_reported(serve, failure):
+def test_a_hook_that_fails_at_the_snapshot_point_is_reported(serve):
+    failure = HookFailed("the hook")
     driver = Scripted(failure)
     assert serve(driver).exception is failure
-    assert driver.events[-1] == ("report", str(failure))
+    assert driver.events[-1] == ("report", "the hook")
+
+
+@pytest.mark.parametrize("failure", [SnapshotUnsafe(["a socket"]), SnapshotFailed("no folder")])
+def test_a_process_that_cannot_be_snapshotted_serves_all_the_same(serve, caplog, failure):
+    driver = Scripted(failure)
+    assert serve(driver).exit_code == 0
+    assert f"serving without a snapshot: {failure}" in caplog.text
+    assert [event[0] for event in driver.events] == ["point", "serve", "report"]
+
+
+def test_a_clone_reads_the_pictures_of_the_folder_it_was_woken_for(serve, tmp_path):
+    copy = tmp_path / "classify"
+    shutil.copytree(FUNCTIONS / "classify", copy)
+    driver = Scripted(Restored(arguments=(str(copy),)))
+    assert serve(driver).exit_code == 0
+    assert driver.data_dir == copy / "data"
+
+
+def test_what_libraries_compute_by_is_compared(serve):
+    driver = Scripted(Restored(environ={"OMP_NUM_THREADS": "1"}, arguments=CLASSIFY))
+    assert type(serve(driver).exception) is SnapshotMismatch
+    assert "OMP_NUM_THREADS is 1, it was unset" in driver.events[-1][1]
 
 
 def test_a_port_that_is_taken_is_reported(serve):

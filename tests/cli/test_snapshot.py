@@ -104,7 +104,7 @@ def test_what_is_done_and_what_was_made_is_told(orders):
     shown = created()
     assert shown.stderr == "warming classify up\n  ready for a snapshot\n"
     assert shown.stdout == (
-        "made: classify, 270 MB mapped when it wakes and 16 MB copied; warmed in 7.3 s, "
+        "made: classify, 270.4 MB mapped when it wakes and 15.6 MB copied; warmed in 7.3 s, "
         "dumped in 1.0 s\n"
     )
     assert len(orders) == 1

@@ -111,3 +111,13 @@ def test_while_one_start_makes_it_others_boot(start, folder):
 def test_what_is_fixed_in_a_snapshot_chooses_it(start, changed, same):
     start()
     assert (len(start(**changed)) == 1) is same
+
+
+@pytest.mark.parametrize("option", ["--model=resnet50", "--backend", "--functions=/srv"])
+def test_what_a_snapshot_is_made_of_comes_from_the_environment(start, option):
+    assert start("classify", option, status=64) == []
+    assert start("classify", option, ROOKERY_SNAPSHOT_DIR="") == [f"serve classify {option}"]
+
+
+def test_a_function_must_be_named(start):
+    assert start("--make", status=2) == []

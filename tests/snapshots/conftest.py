@@ -73,6 +73,7 @@ def state():
     return {"children": running, "descriptors": descriptors, "handlers": handlers}
 
 _, snapshot, program, wake._SECONDS = sys.argv[:3] + [int(sys.argv[3])]
+wake._HOOK_SECONDS = 0
 before = state()
 try:
     ended = wake.wake(snapshot, ["classify", "--port=0"], program=program, environ={"A": "1"})
@@ -97,13 +98,13 @@ class Scene:
         return self.folder / "snapshot"
 
     def start(self, *, seconds: int = 60) -> "AbstractContextManager[Launched]":
-        return self.launch(self._command(seconds), self._environ())
+        return self.launch(self.command(seconds), self.whole_environ())
 
     def wake(self, *, seconds: int = 60) -> object:
         """Wake it, and return a status or a message; nothing may be left over."""
         done = subprocess.run(
-            self._command(seconds),
-            env=self._environ(),
+            self.command(seconds),
+            env=self.whole_environ(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -127,7 +128,7 @@ class Scene:
         path = self.folder / "told"
         return json.loads(path.read_text()) if path.exists() else None
 
-    def _command(self, seconds: int) -> tuple[str, ...]:
+    def command(self, seconds: int) -> tuple[str, ...]:
         return (
             sys.executable,
             "-c",
@@ -137,7 +138,7 @@ class Scene:
             str(seconds),
         )
 
-    def _environ(self) -> dict[str, str]:
+    def whole_environ(self) -> dict[str, str]:
         return os.environ | {"TMPDIR": str(self.folder / "tmp")} | self.environ
 
 

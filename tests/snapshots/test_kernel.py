@@ -69,6 +69,64 @@ def test_what_cannot_be_learned_is_not_kept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """Put scripts in the place of commands; what makes a namespace makes none."""
+
+    def put(**scripts):
+        folder = tmp_path / "commands"
+        folder.mkdir()
+        for name, script in {"unshare": 'shift; exec "$@"', **scripts}.items():
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        made = tmp_path / "made"
+        made.mkdir()
+        return made
+
+    return put
+
+
+def test_what_criu_found_out_is_kept(commands):
+    made = commands(mount="exit 0", cat="echo found")
+    learn("/bin/false", str(made))
+    assert (made / NAME).read_bytes() == kernel._circumstances() + b"found\n"
+
+
+def test_what_lies_about_in_this_machines_run_is_not_kept(commands):
+    made = commands(mount="exit 1", cat="echo of an earlier boot")
+    learn("/bin/true", str(made))
+    assert list(made.iterdir()) == []
+
+
+def test_a_criu_that_hangs_is_ended_and_nothing_kept(commands, monkeypatch, tmp_path):
+    os.mkfifo(tmp_path / "runs")
+    reader = os.open(tmp_path / "runs", os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(kernel, "_SECONDS", 0.5)
+    made = commands(mount="exit 0", cat="echo found", hang=f"exec >{tmp_path}/runs; sleep 60")
+    learn(str(tmp_path / "commands" / "hang"), str(made))
+    os.set_blocking(reader, True)
+    assert os.read(reader, 1) == b""  # as soon as nobody has the other end
+    os.close(reader)
+    assert list(made.iterdir()) == []
+
+
+def test_a_boot_without_a_name_is_no_failure(commands, monkeypatch):
+    def unnamed():
+        raise PermissionError
+
+    made = commands(mount="exit 0", cat="echo found")
+    monkeypatch.setattr(kernel, "boot", unnamed)
+    learn("/bin/true", str(made))
+    assert list(made.iterdir()) == []
+
+
+def test_what_was_found_out_and_cannot_be_written_is_a_failure(commands, tmp_path):
+    commands(mount="exit 0", cat="echo found")
+    with pytest.raises(FileNotFoundError):
+        learn("/bin/true", str(tmp_path / "no such folder"))
+
+
 @pytest.mark.skipif(kernel.os.geteuid() != 0, reason="a mount namespace takes root")
 def test_criu_is_asked_where_its_findings_do_not_stay(tmp_path):
     program = tmp_path / "criu"

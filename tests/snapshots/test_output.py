@@ -7,8 +7,9 @@ import pytest
 # A launcher, and in the place of a clone a process that writes to what that would be given.
 LAUNCHER = """
 import os, sys
-from rookery.snapshots.output import Output
+from rookery.snapshots.output import Output, open_closed
 
+open_closed()
 output = Output()
 given = (output.stdout, output.stderr)
 clone = os.fork()
@@ -67,9 +68,20 @@ def test_an_output_that_nobody_takes_does_not_stop_the_clone(tmp_path, mode):
         os.close(target)
 
 
-def test_a_stream_that_is_closed_is_nothing():
-    command = (sys.executable, "-c", LAUNCHER, "1")
+def without(closed, launcher):
+    command = ("sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", launcher, "1")
     done = subprocess.run(
-        ("sh", "-c", '"$@" >&-', "sh", *command), stderr=subprocess.PIPE, check=False, timeout=30
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30
     )
-    assert (done.returncode, done.stderr) == (0, b"err")
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_stream_that_is_closed_is_nothing():
+    assert without(">&-", LAUNCHER) == (0, b"", b"err")
+    assert without("2>&-", LAUNCHER) == (0, b"out", b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_nothing_takes_the_place_of_a_stream_that_is_closed(closed):
+    opens = LAUNCHER.partition("\noutput")[0] + "\nos._exit(os.open(os.devnull, os.O_RDONLY))"
+    assert without(closed, opens)[0] >= 3

@@ -4,16 +4,25 @@ import stat
 import pytest
 
 from rookery.snapshots import verified
-from rookery.snapshots.verified import is_verified, remember
+from rookery.snapshots.verified import identity, remember
 
 FILES = ("memory", "mm-1.img")
+
+
+def is_verified(directory, files):
+    return verified.is_verified(directory, identity(directory, files))
+
+
+def check(directory, files):
+    """Read them, and find them in order."""
+    remember(directory, files, identity(directory, files))
 
 
 @pytest.fixture
 def snapshot(tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes(b"pages of " + name.encode())
-    remember(str(tmp_path), FILES)
+    check(str(tmp_path), FILES)
     return tmp_path
 
 
@@ -53,6 +62,15 @@ def test_a_file_that_was_touched_is_checked_again(snapshot, name, change, wait_u
     assert not is_verified(str(snapshot), FILES)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_changes_while_it_is_read_is_read_again(snapshot, name):
+    (snapshot / verified.NAME).unlink()
+    before = identity(str(snapshot), FILES)
+    replace(snapshot / name)
+    remember(str(snapshot), FILES, before)
+    assert not is_verified(str(snapshot), FILES)
+
+
 def test_so_is_everything_after_a_boot(snapshot, monkeypatch):
     monkeypatch.setattr(verified, "boot", lambda: "another")
     assert not is_verified(str(snapshot), FILES)
@@ -69,8 +87,8 @@ def test_a_stamp_that_is_none_says_nothing(snapshot, stamp):
 
 
 def test_where_no_stamp_can_be_written_none_is(tmp_path):
-    remember(str(tmp_path / "no such folder"), [])
-    remember(str(tmp_path), ["no such file"])
+    check(str(tmp_path / "no such folder"), [])
+    check(str(tmp_path), ["no such file"])
     assert not is_verified(str(tmp_path), ["no such file"])
 
 

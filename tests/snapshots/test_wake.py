@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rookery.snapshots import manifest
+from rookery.snapshots import manifest, verified
+from rookery.snapshots.wake import _hook_seconds
 
 SERVE = "told(); say(state='serving')"
 
@@ -15,6 +17,11 @@ SERVE = "told(); say(state='serving')"
 def clone(*lines):
     """A CRIU that restores a process which runs these *lines*, and ends."""
     return ("def run():", *(f"    {line}" for line in lines), "clone(run)")
+
+
+def with_before(woken, lines):
+    """The launcher of *woken*, after it has run these *lines*."""
+    return woken.launcher.replace("before = state()", lines + "before = state()")
 
 
 # --- when it succeeds ----------------------------------------------------------------------
@@ -66,6 +73,70 @@ def test_a_snapshot_without_a_mapped_file_is_woken(scene):
     described.files = {}
     manifest.write(str(woken.snapshot), described)
     assert woken.wake() == 0
+
+
+def into_a_file(woken, target, *, seconds=60):
+    """Wake it, with a file for its output."""
+    with target.open("wb") as file:
+        subprocess.run(
+            woken.command(seconds),
+            env=woken.whole_environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            check=True,
+            timeout=30,
+        )
+    return woken.outcome(target.read_text())
+
+
+def test_a_clone_may_say_much_before_it_serves(scene, tmp_path):
+    much = "os.write(int(given['stdout']), b'x' * 300_000 + b'\\n')"
+    woken = scene(*clone("told()", much, "say(state='serving')", "os._exit(0)"))
+    assert into_a_file(woken, tmp_path / "log", seconds=10) == 0
+    assert (tmp_path / "log").read_text().splitlines()[0] == "x" * 300_000
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+def test_no_pipe_takes_the_place_of_a_closed_stream(scene, closed):
+    woken = scene(*clone(SERVE, "os._exit(min(control, status) < 3 or int(given['stdout']) != 1)"))
+    woken = replace(woken, launcher=woken.launcher.replace("flush=True", "file=sys.stderr"))
+    done = subprocess.run(
+        ("sh", "-c", f'"$@" {closed}', "sh", *woken.command(60)),
+        env=woken.whole_environ(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    report = done.stderr.splitlines()[-1]
+    assert woken.outcome(report, interrupted=True) == 0  # the stream is open now, to nowhere
+
+
+def test_pages_that_were_in_order_are_not_read_again(scene):
+    woken = scene(*clone(SERVE, "os._exit(0)"))
+    assert woken.wake() == 0
+    stamp = (woken.snapshot / verified.NAME).read_text()
+    files = manifest.read(str(woken.snapshot)).files
+    assert stamp == verified.identity(str(woken.snapshot), files)
+
+
+def test_pages_that_change_while_they_are_read_are_read_again(scene):
+    woken = scene(*clone(SERVE, "os._exit(0)"))
+    change = """
+import shutil
+from rookery.snapshots import manifest
+verify = manifest.verify_big
+def verify_big(directory, described):
+    verify(directory, described)
+    memory = f"{directory}/{manifest.MEMORY}"
+    shutil.copy(memory, f"{memory}.new")
+    os.replace(f"{memory}.new", memory)
+manifest.verify_big = verify_big
+"""
+    assert replace(woken, launcher=with_before(woken, change)).wake() == 0
+    assert not (woken.snapshot / verified.NAME).exists()
 
 
 # --- when CRIU cannot do it ----------------------------------------------------------------
@@ -176,6 +247,54 @@ def test_what_hangs_is_given_up(scene, lines):
     assert scene(*lines).wake(seconds=1) == "SnapshotFailed: the snapshot was not awake after 1 s"
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({}, 10),
+        ({"ROOKERY_HOOK_SECONDS": "300"}, 300),
+        ({"ROOKERY_HOOK_SECONDS": "2.5"}, 2.5),
+        *[({"ROOKERY_HOOK_SECONDS": bad}, 10) for bad in ("", "x", "0", "-1", "nan", "inf", "1e9")],
+    ],
+)
+def test_hooks_have_the_time_that_they_are_given(said, seconds):
+    assert _hook_seconds(said) == seconds
+
+
+def test_it_is_not_given_up_before_the_hooks_are(scene):
+    waking = scene("wait()")
+    longer = waking.launcher.replace('{"A": "1"}', '{"ROOKERY_HOOK_SECONDS": "0.5"}')
+    said = replace(waking, launcher=longer).wake(seconds=1)
+    assert said == "SnapshotFailed: the snapshot was not awake after 1.5 s"
+
+
+# --- what is not ours ----------------------------------------------------------------------
+
+BESIDE = """
+beside = os.spawnvp(os.P_NOWAIT, "sleep", ["sleep", "60"])
+"""
+IS_THERE = """
+os.kill(beside, signal.SIGTERM)
+assert os.waitstatus_to_exitcode(os.waitpid(beside, 0)[1]) == -signal.SIGTERM
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome"),
+    [
+        (clone(SERVE, "os._exit(7)"), "7"),
+        (clone("told()", "os._exit(7)"), "ended before it served"),
+        ((*clone("wait()"), "fail('Error (a:1): no')"), "CRIU cannot restore"),
+        (("wait()",), "not awake"),
+    ],
+    ids=["served", "did not serve", "CRIU failed", "CRIU hung"],
+)
+def test_a_child_that_was_there_before_stays(scene, lines, outcome):
+    # As with: sh -c 'sidecar & exec rookery serve ...'
+    woken = scene(*lines)
+    woken = replace(woken, launcher=with_before(woken, BESIDE) + IS_THERE)
+    assert outcome in str(woken.wake(seconds=3))
+
+
 # --- signals -------------------------------------------------------------------------------
 
 
@@ -222,3 +341,37 @@ def test_a_signal_after_that_is_the_clones(scene, wait_until, number, told):
         launcher.process.send_signal(number)
         assert launcher.ends() == 0
         assert waking.outcome(launcher.text) == 5
+
+
+TERMINATED = "os.kill(os.getpid(), signal.SIGTERM)"
+
+
+def test_a_signal_just_after_criu_was_started_ends_everything_in_order(scene):
+    woken = scene(*clone("wait()"), "wait()")
+    at_once = f"""
+spawn = os.posix_spawn
+def spawned(*given, **options):
+    process = spawn(*given, **options)
+    {TERMINATED}
+    return process
+os.posix_spawn = spawned
+"""
+    assert replace(woken, launcher=with_before(woken, at_once)).wake() == 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [("fail('Error (a:1): no')",), clone("told()", "os._exit(1)")],
+    ids=["CRIU failed", "the clone did"],
+)
+def test_a_signal_just_after_a_failure_ends_everything_in_order(scene, lines):
+    woken = scene(*lines)
+    then = f"""
+from rookery.snapshots.interruption import Bounded
+hold = Bounded.hold
+def late(self):
+    {TERMINATED}
+    hold(self)
+Bounded.hold = late
+"""
+    assert replace(woken, launcher=with_before(woken, then)).wake() == 0

@@ -1,5 +1,6 @@
 """`rookery serve`: one function over HTTP."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rookery.function_folder import FunctionFolder
     from rookery.lifecycle.snapshot.protocol import Driver, Restored
     from rookery.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +137,48 @@ def parse(arguments: Sequence[str]) -> Options:
 def _serve_clones(plan: Plan, driver: "Driver") -> None:
     """Prepare the function, let *driver* snapshot this process, and serve in every clone."""
     from rookery.errors import RookeryError, SnapshotMismatch
-    from rookery.frozen import changes, frozen, secrets_in
+    from rookery.frozen import changes, computing, frozen
     from rookery.lifecycle.snapshot import renewal
-    from rookery.lifecycle.snapshot.point import snapshot_point
 
     renewal.register()
     function = plan.load()
+    # Before anything is loaded: libraries set some of these variables themselves.
+    fixed = {**frozen(plan.settings, plan.folder), **computing(os.environ)}
     application = function.prepare(plan.settings)
-    fixed = frozen(plan.settings, plan.folder)
     try:
-        restored = snapshot_point(
-            driver,
-            secrets=secrets_in(os.environ),
-            hook_seconds=plan.settings.hook_seconds,
-        )
+        restored = _be_snapshotted(plan, driver)
         if restored is not None:
+            own = computing(os.environ)
             plan = _plan_again(plan, restored)
-            if found := changes(fixed, frozen(plan.settings, plan.folder)):
+            if found := changes(fixed, {**frozen(plan.settings, plan.folder), **own}):
                 raise SnapshotMismatch(found)
         function.serve(
-            plan.settings, on_listening=_announcing(plan, driver), application=application
+            plan.settings,
+            on_listening=_announcing(plan, driver),
+            application=application,
         )
     except RookeryError as exc:
         driver.report(str(exc))
         raise
+
+
+def _be_snapshotted(plan: Plan, driver: "Driver") -> "Restored | None":
+    from rookery.errors import SnapshotFailed, SnapshotUnsafe
+    from rookery.frozen import secrets_in
+    from rookery.lifecycle.hooks import run_after_restore
+    from rookery.lifecycle.snapshot.criu import PipeDriver
+    from rookery.lifecycle.snapshot.point import snapshot_point
+
+    try:
+        return snapshot_point(
+            driver, secrets=secrets_in(os.environ), hook_seconds=plan.settings.hook_seconds
+        )
+    except (SnapshotFailed, SnapshotUnsafe) as exc:
+        if isinstance(driver, PipeDriver):
+            raise  # somebody waits for a snapshot, and for nothing else
+        _log.warning("serving without a snapshot: %s", exc)
+        run_after_restore(plan.settings.hook_seconds)  # undoes what was done for the snapshot
+        return None
 
 
 def _announcing(plan: Plan, driver: "Driver") -> Callable[[str], None]:
@@ -170,5 +191,9 @@ def _announcing(plan: Plan, driver: "Driver") -> Callable[[str], None]:
 
 def _plan_again(plan: Plan, restored: "Restored") -> Plan:
     if restored.arguments is not None:
-        return Plan.read(parse(restored.arguments))
-    return Plan(plan.folder, type(plan.settings).read())
+        plan = Plan.read(parse(restored.arguments))
+    else:
+        plan = Plan(plan.folder, type(plan.settings).read())
+    # The function's module knows the folder that it was loaded from; pictures are read here.
+    data = plan.settings.data_dir or plan.folder.path / "data"
+    return Plan(plan.folder, plan.settings.model_copy(update={"data_dir": data}))

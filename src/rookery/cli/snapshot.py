@@ -6,12 +6,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # name -> (module, attribute)
 _REPORTS: Final = {
@@ -81,7 +78,14 @@ def create(
     Credentials, tokens and addresses are not part of it: they are read when it wakes.
     """
     from rookery.cli.serve import Options, Plan
-    from rookery.frozen import donor_environment, frozen, secrets_in
+    from rookery.cli.snapshot_report import megabytes
+    from rookery.frozen import (
+        computing,
+        donor_environment,
+        frozen,
+        literal_secrets,
+        secrets_in,
+    )
     from rookery.snapshots import criu
     from rookery.snapshots.create import Plan as Order
     from rookery.snapshots.create import create as make
@@ -100,15 +104,15 @@ def create(
         # -P: the donor works in the folder for temporary files, where anybody may put a module.
         command=(sys.executable, "-P", "-m", "rookery", "serve", str(folder)),
         environ=donor_environment(os.environ, plan.settings),
-        frozen=frozen(plan.settings, plan.folder),
-        secrets=secrets,
+        frozen={**frozen(plan.settings, plan.folder), **computing(os.environ)},
+        secrets={**literal_secrets(plan.folder), **secrets},
         program=program,
     )
     click.echo(f"warming {plan.folder.name} up", err=True)
     made = make(order, output, on_line=lambda line: click.echo(f"  {line}", err=True))
     click.echo(
-        f"{output}: {plan.folder.name}, {_megabytes(made.layout.mapped)} mapped when it wakes and "
-        f"{_megabytes(made.layout.copied)} copied; warmed in {made.warm_seconds:.1f} s, "
+        f"{output}: {plan.folder.name}, {megabytes(made.layout.mapped)} mapped when it wakes and "
+        f"{megabytes(made.layout.copied)} copied; warmed in {made.warm_seconds:.1f} s, "
         f"dumped in {made.dump_seconds:.1f} s"
     )
 
@@ -129,6 +133,7 @@ def run(*, directory: Path, host: str | None, port: int | None) -> None:
     What is fixed in it, such as the backend, need not be set again. `rookery serve FUNCTION
     --snapshot DIRECTORY` boots instead where it cannot be woken.
     """
+    from rookery.frozen import variables
     from rookery.snapshots import criu, manifest
     from rookery.snapshots.wake import wake
 
@@ -144,23 +149,11 @@ def run(*, directory: Path, host: str | None, port: int | None) -> None:
             str(directory),
             (described.folder, *options),
             program=criu.find_in(os.environ),
-            environ={**_variables(described.frozen), **os.environ},
+            environ={**variables(described.frozen), **os.environ},
         )
-    )
-
-
-def _variables(fixed: "Mapping[str, str]") -> dict[str, str]:
-    """Return what leads to the settings and the model that are *fixed* in a snapshot."""
-    model = fixed.get("model", "").partition(" ")[0]
-    return {name: value for name, value in fixed.items() if name.startswith("ROOKERY_")} | (
-        {"ROOKERY_MODEL": model} if model else {}
     )
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     del frame
     sys.exit(128 + number)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f} MB"

@@ -37,6 +37,7 @@ def bench(*, directory: Path, runs: int, as_json: bool) -> None:
     the first answer to a picture; and the memory that all processes of a start have then. Medians
     of the runs, after one that is not counted.
     """
+    from rookery.frozen import variables
     from rookery.images.sample import sample_jpeg
     from rookery.snapshots import manifest
     from rookery.snapshots.stopwatch import time_start
@@ -46,8 +47,7 @@ def bench(*, directory: Path, runs: int, as_json: bool) -> None:
     # The settings that are fixed in it; where it listens, and what it connects to, is ours.
     environ = {
         **os.environ,
-        **{name: value for name, value in described.frozen.items() if name.startswith("ROOKERY_")},
-        "ROOKERY_MODEL": described.frozen["model"].partition(" ")[0],
+        **variables(described.frozen),
         "ROOKERY_HOST": "127.0.0.1",
         "PORT": "0",
         "S3_ENABLED": "false",

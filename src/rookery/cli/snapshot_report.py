@@ -193,11 +193,11 @@ def _print_contents(directory: Path, described: "Manifest") -> None:
         "function": f"{described.function}, {described.folder}",
         "made": described.made,
         **described.frozen,
-        "memory": f"{_megabytes(sizes['mapped'])} mapped when it wakes, "
-        f"{_megabytes(sizes['copied'])} copied",
+        "memory": f"{megabytes(sizes['mapped'])} mapped when it wakes, "
+        f"{megabytes(sizes['copied'])} copied",
         "threads": str(_threads(described)),
         "files": f"{len(described.files)}, "
-        f"{_megabytes(sum(size for size, _ in described.files.values()))}",
+        f"{megabytes(sum(size for size, _ in described.files.values()))}",
     }
     click.secho(str(directory), bold=True)
     width = max(map(len, rows)) + 2
@@ -227,5 +227,6 @@ def _print_verdict(*, fits: bool, verified: bool, damaged: bool) -> None:
         click.echo(f"files: {files}; it does not fit here: `serve` boots normally, `run` refuses")
 
 
-def _megabytes(count: int) -> str:
+def megabytes(count: int) -> str:
+    """Write *count* bytes for people."""
     return f"{count / _MEGABYTE:.1f} MB"

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import InfoMetricFamily
 from prometheus_client.registry import Collector
@@ -21,6 +27,8 @@ class FunctionMetrics:
     """The metrics of one function process."""
 
     def __init__(self) -> None:
+        # In a woken snapshot they would be the times at which it was made.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "rookery_requests",

@@ -1,5 +1,7 @@
 """The threads that run the application: as many as have been needed at once, up to a bound."""
 
+from threading import Lock
+
 from waitress.task import Task, ThreadedTaskDispatcher
 
 
@@ -14,16 +16,18 @@ class Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
         """Start no thread yet, and never more than *most*."""
         super().__init__()
         self._most = most
+        self._growing = Lock()
 
     def add_task(self, task: Task) -> None:
         """Run *task* on an idle thread, on a new one, or when one is free."""
-        with self.lock:
-            running = len(self.threads) - self.stop_count
-            idle = running - self.active_count
-            missing = len(self.queue) + 1 - idle
-        if missing > 0 and running < self._most:
-            self.set_thread_count(min(self._most, running + missing))
-        super().add_task(task)
+        with self._growing:  # workers add tasks, too
+            with self.lock:
+                running = len(self.threads) - self.stop_count
+                idle = running - self.active_count
+                missing = len(self.queue) + 1 - idle
+            if missing > 0 and running < self._most:
+                self.set_thread_count(min(self._most, running + missing))
+            super().add_task(task)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:  # noqa: FBT001, FBT002 - waitress's signature
         """End every thread, and start no other."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +115,7 @@ def _incoming(directory: Path) -> Iterator[Path]:
     directory = directory.resolve()  # what a link leads to is replaced, not the link
     incoming = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
     outgoing = incoming.with_name(f"{incoming.name}.old")
+    made = [folder for folder in directory.parents if not folder.exists()]
     directory.parent.mkdir(parents=True, exist_ok=True)
     incoming.mkdir(mode=0o700)
     try:
@@ -122,9 +123,15 @@ def _incoming(directory: Path) -> Iterator[Path]:
         if directory.exists():
             directory.rename(outgoing)
         incoming.rename(directory)
+        made = []
     finally:
+        if outgoing.exists() and not directory.exists():
+            outgoing.rename(directory)
         shutil.rmtree(incoming, ignore_errors=True)
         shutil.rmtree(outgoing, ignore_errors=True)
+        with suppress(OSError):  # somebody else has put something there
+            for folder in made:
+                folder.rmdir()
 
 
 def _dump(program: str, process: int, directory: Path) -> None:

@@ -1,10 +1,11 @@
 """One image file of CRIU: a magic number, and messages with their lengths before them."""
 
-import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from rookery.snapshots import private
 
 _COMMON_MAGIC: Final = 0x54564319
 _MAGICS: Final = {
@@ -53,4 +54,4 @@ def write(directory: Path, name: str, messages: Iterable[bytes], *, to: str) -> 
 
 def create(path: Path) -> BinaryIO:
     """Open the new file *path*, which only its owner may read, to be written."""
-    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+    return open(path, "xb", opener=private.opener)

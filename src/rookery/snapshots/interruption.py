@@ -13,16 +13,20 @@ class Stopped(BaseException):
 
 
 class Bounded:
-    """A context that ends with SnapshotFailed after a time; signals are heeded until `undo`."""
+    """A context that ends with SnapshotFailed after a time, and takes signals over until `undo`.
+
+    They are kept until `heed`, and from `hold` on: what is started in between, and cleaned up
+    afterwards, is not torn in two. In between, one of them raises, and then no other one.
+    """
 
     _undone: list[Callable[[], object]]
 
-    def __init__(self, stop: Callable[[int], None], *, seconds: int) -> None:
+    def __init__(self, stop: Callable[[int], None], *, seconds: float) -> None:
         """Call *stop* with a signal's number, until Stopped is raised; give up after *seconds*."""
         self._stop = stop
         self._seconds = seconds
         self._undone = []
-        self._held = False
+        self._held = True
         self._stopped = False
         self._late: list[int] = []
 
@@ -33,30 +37,39 @@ class Bounded:
             del frame
             if self._held:
                 self._late.append(number)
-                return
-            try:
-                self._stop(number)
-            except Stopped:
-                self._held = self._stopped = True  # another one changes nothing
-                raise
+            else:
+                self._heed(number)
 
         def give_up(number: int, frame: FrameType | None) -> None:
             del number, frame
-            raise SnapshotFailed(f"the snapshot was not awake after {self._seconds} s")
+            if not self._held:
+                self._held = True
+                raise SnapshotFailed(f"the snapshot was not awake after {self._seconds:g} s")
 
         handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), stop)
         for number, handler in {**handlers, signal.SIGALRM: give_up}.items():
             before = signal.signal(number, handler)
             self._undone.append(partial(signal.signal, number, before))
-        signal.alarm(self._seconds)
 
     def __exit__(self, *_: object) -> None:
         import signal
 
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def heed(self) -> None:
+        """Call *stop* from now on, and first for the signals that have come; the time begins."""
+        import signal
+
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        self._held = False
+        while self._late:
+            self._heed(self._late.pop(0))
 
     def hold(self) -> None:
-        """Keep signals for `undo`: what is being cleaned up is cleaned up."""
+        """Keep signals for `undo`: what is being cleaned up is cleaned up.
+
+        To be called in a `finally` of its own: one that comes just before it raises in its place.
+        """
         self._held = True
 
     def undo(self) -> None:
@@ -66,3 +79,10 @@ class Bounded:
         if not self._stopped:
             for number in self._late:
                 os.kill(os.getpid(), number)
+
+    def _heed(self, number: int) -> None:
+        try:
+            self._stop(number)
+        except Stopped:
+            self._held = self._stopped = True  # another one changes nothing
+            raise

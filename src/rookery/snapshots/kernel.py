@@ -8,28 +8,47 @@ boot of the machine and with the capabilities that it was made with.
 import os
 import time
 
+from rookery.snapshots import private
 from rookery.snapshots.verified import boot
 
 NAME = "kernel"
 CACHE = "/run/criu.kdat"
 
-# In a mount namespace of its own, so that this machine's /run stays as it is.
-_LEARN = f'mount -t tmpfs tmpfs /run && "$1" check >/dev/null 2>&1; cat {CACHE}'
+# In a mount namespace of its own, so that this machine's /run stays as it is: what may be there is
+# not asked for, it may be of an earlier boot.
+_LEARN = f'mount -t tmpfs tmpfs /run && {{ "$1" check >/dev/null 2>&1; cat {CACHE}; }}'
+_SECONDS = 30  # it is a fraction of one
 
 
 def learn(program: str, directory: str) -> None:
     """Let CRIU probe the kernel, and keep what it found in *directory*; else do nothing."""
+    try:
+        first = _circumstances()
+        found = _learned(program)
+    except OSError:
+        return
+    if found:
+        with open(os.path.join(directory, NAME), "wb", opener=private.opener) as file:
+            file.write(first + found)
+
+
+def _learned(program: str) -> bytes:
+    import signal
     import subprocess
 
-    done = subprocess.run(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
         ("unshare", "--mount", "sh", "-c", _LEARN, "sh", program),  # noqa: S607 - util-linux, dash
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode == 0 and done.stdout:
-        with open(os.path.join(directory, NAME), "wb", opener=_private) as file:
-            file.write(_circumstances() + done.stdout)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as learning:
+        try:
+            found, _ = learning.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(learning.pid, signal.SIGKILL)  # with the CRIU that it waits for
+            return b""
+    return found if learning.returncode == 0 else b""
 
 
 def offer(directory: str, *, cache: str = CACHE) -> bool:
@@ -43,7 +62,7 @@ def offer(directory: str, *, cache: str = CACHE) -> bool:
         first = _circumstances()
         if not kept.startswith(first):
             return False
-        with open(fresh, "wb", opener=_private) as file:
+        with open(fresh, "wb", opener=private.opener) as file:
             file.write(kept[len(first) :])
         os.rename(fresh, cache)
     except OSError:
@@ -77,7 +96,3 @@ def _circumstances() -> bytes:
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         held = next((line.split()[1] for line in file if line.startswith("CapEff:")), "")
     return f"{boot()} {held}\n".encode("ascii")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

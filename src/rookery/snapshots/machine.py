@@ -113,11 +113,6 @@ def look(environ: Mapping[str, str], folder: Path, *, root: Path = Path("/")) ->
     )
 
 
-def _container(root: Path) -> str | None:
-    kinds = (kind for sign, kind in _CONTAINERS.items() if (root / sign).exists())
-    return next(kinds, None)
-
-
 def _version(program: str) -> str | None:
     said = re.search(r"Version: *(\S+)", _run(program, "--version"))
     return said and said[1]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import xxhash
 
 from rookery.errors import SnapshotInvalid
+from rookery.snapshots import private
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -78,7 +79,7 @@ def write(directory: str, manifest: Manifest) -> None:
     """Write *manifest* into *directory*; last, because a directory without one is no snapshot."""
     fields = {"format": FORMAT, **{name: getattr(manifest, name) for name in Manifest.__slots__}}
     path = os.path.join(directory, NAME)
-    with open(path, "w", encoding="utf-8", opener=_private) as file:
+    with open(path, "w", encoding="utf-8", opener=private.opener) as file:
         json.dump({**fields, _SUM: _sum(fields)}, file, indent=2, sort_keys=True)
         file.write("\n")
         file.flush()
@@ -179,7 +180,3 @@ def _digest(path: str) -> str:
 
 def _damaged(path: str, what: str) -> str:
     return f"{path} is damaged: {what}; make a new snapshot with: rookery snapshot create"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 _CHUNK = 65_536
 
 
+def open_closed() -> None:
+    """Lead those of the descriptors 0 to 2 that are closed to nowhere.
+
+    What is opened next would be taken for a standard stream otherwise.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - has no name
+
+
 class Output:
     """What a clone gets for the standard output and the standard error of this process.
 
@@ -24,7 +36,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        """Open what is needed."""
+        """Open what is needed; the descriptors 0 to 2 must be open."""
         self.opened: list[int] = []
         """Descriptors to be closed here once the clone has them."""
         self._relayed: list[tuple[int, int]] = []
@@ -33,7 +45,7 @@ class Output:
         self.stderr = self._given(2)
 
     def start(self) -> None:
-        """Pass on what the clone prints while it runs."""
+        """Pass on what the clone prints from now on: a pipe that is full would hold it up."""
         if self._relayed:
             from threading import Thread
 
@@ -53,15 +65,11 @@ class Output:
         self._relayed = []
 
     def _given(self, number: int) -> int:
-        try:
-            mode = os.fstat(number).st_mode
-        except OSError:
-            given = os.open(os.devnull, os.O_WRONLY)
-        else:
-            if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-                return number
-            source, given = os.pipe()
-            self._relayed.append((source, number))
+        mode = os.fstat(number).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            return number
+        source, given = os.pipe()
+        self._relayed.append((source, number))
         self.opened.append(given)
         return given
 

@@ -16,11 +16,14 @@ from collections.abc import Mapping, Sequence
 from rookery.errors import SnapshotFailed, SnapshotMismatch
 from rookery.snapshots import criu, kernel, manifest, privileges, verified
 from rookery.snapshots.interruption import Bounded, Stopped
-from rookery.snapshots.output import Output
+from rookery.snapshots.output import Output, open_closed
 
-# CRIU, the hooks (bounded by ROOKERY_HOOK_SECONDS) and binding the port, all together.
+# For CRIU and for binding the port. In between, hooks run, for the donor's ROOKERY_HOOK_SECONDS: no
+# more than ours are known here, so where a donor had many more, give the launcher as many.
 _SECONDS = 60
-_LONGEST_MESSAGE = 65_536
+_HOOK_SECONDS = 10.0  # the settings' default
+_MOST_HOOK_SECONDS = 86_400  # and what they take at most
+_CHUNK = 65_536
 
 
 def wake(
@@ -40,23 +43,28 @@ def wake(
         SnapshotFailed: CRIU could not restore it, or the clone ended before it served.
     """
     started = time.time()
+    open_closed()
     described = manifest.read(directory)
     manifest.verify_small(directory, described)
     privileges.require(privileges.of("self"), described.capabilities)
     launch = _Launch(directory, described, program)
-    launch.moments.update(started=started, criu=time.time())
-    bounded = Bounded(launch.stop, seconds=_SECONDS)
+    launch.moments["started"] = started
+    bounded = Bounded(launch.stop, seconds=_SECONDS + _hook_seconds(environ))
     try:
-        with bounded:
-            launch.check()
-            launch.await_restored()
-            launch.release(arguments, environ)
-            launch.await_serving()
-        return launch.await_end()
+        try:
+            with bounded:
+                launch.start()
+                bounded.heed()
+                launch.check()
+                launch.await_restored()
+                launch.release(arguments, environ)
+                launch.await_serving()
+            return launch.await_end()
+        finally:
+            bounded.hold()
     except Stopped:
         return 0
     finally:
-        bounded.hold()
         launch.end()
         launch.clean()
         bounded.undo()
@@ -69,48 +77,58 @@ class _Launch:
         self._directory = directory
         self._manifest = described
         self._program = program
-        self._work = _make_work_folder()
         # The clone says with its own where the time went; the two have only this clock in common.
         self.moments: dict[str, float] = {}
-        self._clone = 0
-        self._serving = False
+        self._work = ""
+        self._others = frozenset[int]()
+        self._criu = self._clone = 0
+        self._offered = self._serving = False
         self._received = b""
-        control_read, self._control = os.pipe()
-        self._status, status_write = os.pipe()
-        memory = _open_memory(directory)
+        self._control = self._status = -1
         self._output = Output()
-        streams = {
-            "stdout": self._output.stdout,
-            "stderr": self._output.stderr,
-            "control": control_read,
-            "status": status_write,
-        }
-        command = criu.restore_command(
-            program,
-            directory=directory,
-            work=self._work,
-            pipes=described.pipes,
-            streams=streams,
-            memory=memory,
-            limited=privileges.limited(privileges.of("self")),
-        )
-        theirs = [control_read, status_write, *self._output.opened]
+
+    def start(self) -> None:
+        """Start CRIU; nothing may interrupt that."""
+        theirs = [*self._output.opened]
+        try:
+            self._start(theirs)
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+
+    def _start(self, theirs: list[int]) -> None:
+        self._work = _make_work_folder()
+        control_read, self._control = os.pipe()
+        theirs.append(control_read)
+        self._status, status_write = os.pipe()
+        theirs.append(status_write)
+        memory = _open_memory(self._directory)
         if memory is not None:
             theirs.append(memory)
         for descriptor in theirs:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - has no name
-        self._offered = kernel.offer(directory)
+        command = criu.restore_command(
+            self._program,
+            directory=self._directory,
+            work=self._work,
+            pipes=self._manifest.pipes,
+            streams={
+                "stdout": self._output.stdout,
+                "stderr": self._output.stderr,
+                "control": control_read,
+                "status": status_write,
+            },
+            memory=memory,
+            limited=privileges.limited(privileges.of("self")),
+        )
+        self._offered = kernel.offer(self._directory)
+        self._others = frozenset(_children())
         try:
             # A group of its own, so that what CRIU starts for itself can be ended with it.
-            self._criu = os.posix_spawn(program, command, {"PATH": os.defpath}, setpgroup=0)
-            failure = None
+            self._criu = os.posix_spawn(self._program, command, {"PATH": os.defpath}, setpgroup=0)
         except OSError as exc:
-            failure = exc
-        for descriptor in theirs:
-            os.close(descriptor)
-        if failure is not None:
-            self.clean()  # now that nothing else holds the pipes
-            raise SnapshotFailed(f"{program} cannot be run: {failure.strerror}") from failure
+            raise SnapshotFailed(f"{self._program} cannot be run: {exc.strerror}") from exc
+        self.moments["criu"] = time.time()
 
     def check(self) -> None:
         """Compare the key, and the checksums of the pages, while CRIU restores."""
@@ -119,13 +137,15 @@ class _Launch:
         if found := differences(self._manifest.facts, facts(self._program, None)):
             raise SnapshotMismatch(found)
         files = self._manifest.files
-        if not verified.is_verified(self._directory, files):
+        before = verified.identity(self._directory, files)
+        if not verified.is_verified(self._directory, before):
             manifest.verify_big(self._directory, self._manifest)
-            verified.remember(self._directory, files)
+            verified.remember(self._directory, files, before)
         self.moments["checked"] = time.time()
 
     def await_restored(self) -> None:
-        """Wait for CRIU to end."""
+        """Wait for CRIU to end, and be ready for what the clone prints."""
+        self._output.start()
         _, status = os.waitpid(self._criu, 0)
         self._take_back()
         if os.waitstatus_to_exitcode(status) != 0:
@@ -167,7 +187,6 @@ class _Launch:
     def await_end(self) -> int:
         """Pass signals and output on until the clone ends; return its exit status."""
         self._clean_work_folder()
-        self._output.start()
         _, status = os.waitpid(self._clone, 0)
         self._clone = 0
         code = os.waitstatus_to_exitcode(status)
@@ -192,13 +211,15 @@ class _Launch:
         import signal
         from contextlib import suppress
 
+        if not self._criu:
+            return
         # Later, its number may be another's.
         if not self._serving:
             with suppress(ProcessLookupError):  # all of it has ended
                 os.killpg(self._criu, signal.SIGKILL)
         # Again and again: while one is being ended, CRIU may have made another.
-        while children := _children():
-            for process in children:
+        while left := self._left():
+            for process in left:
                 os.kill(process, signal.SIGKILL)
                 os.waitpid(process, 0)
 
@@ -212,6 +233,13 @@ class _Launch:
         self._control = self._status = -1
         self._clean_work_folder()
 
+    def _left(self) -> list[int]:
+        """Return our children that this attempt has started; others may have been there before."""
+        # CRIU makes the clone, whose number is known at last, a child of ours. A process that comes
+        # without our doing, as to pid 1 of a container, is taken for one of ours only until then.
+        ours = [process for process in _children() if process not in self._others]
+        return [process for process in ours if process == self._clone or not self._serving]
+
     def _take_back(self) -> None:
         if self._offered:
             kernel.take_back()
@@ -219,7 +247,7 @@ class _Launch:
 
     def _line(self) -> bytes:
         while b"\n" not in self._received:
-            part = os.read(self._status, _LONGEST_MESSAGE)
+            part = os.read(self._status, _CHUNK)
             if not part:
                 return b""
             self._received += part
@@ -246,6 +274,14 @@ class _Launch:
             os.rmdir(self._work)
         except OSError:
             return  # it has been removed; or it cannot be, which is no reason to end a clone
+
+
+def _hook_seconds(environ: Mapping[str, str]) -> float:
+    try:
+        found = float(environ.get("ROOKERY_HOOK_SECONDS", ""))
+    except ValueError:
+        return _HOOK_SECONDS
+    return found if 0 < found <= _MOST_HOOK_SECONDS else _HOOK_SECONDS
 
 
 def _make_work_folder() -> str:

@@ -31,7 +31,12 @@ def test_a_driver_is_chosen(tmp_path, choice, environ, gvisor, expected):
     assert choose(choice, environ, gvisor_checkpoint=checkpoint).name == expected
 
 
-@pytest.mark.parametrize("pipes", ["", "3", "3,", ",4", "3;4", "a,b", "3,4,5", "-3,4"])
+def test_criu_where_nobody_makes_a_snapshot_serves_without(caplog):
+    assert choose("criu", {}).name == "none"
+    assert "`rookery snapshot create` makes them" in caplog.text
+
+
+@pytest.mark.parametrize("pipes", ["3", "3,", ",4", "3;4", "a,b", "3,4,5", "-3,4"])
 def test_criu_without_two_pipes_is_refused(pipes):
     with pytest.raises(SettingsInvalid, match="rookery snapshot create"):
         choose("criu", {"ROOKERY_SNAPSHOT_PIPES": pipes})

@@ -17,6 +17,9 @@ from rookery.lifecycle.snapshot.protocol import Restored
 pytestmark = pytest.mark.usefixtures("no_hooks")
 
 
+STATE = (4096, 8192)
+
+
 @dataclass
 class ScriptedDriver:
     """Takes no snapshot, and restores with what the test says."""
@@ -42,6 +45,18 @@ def driver(monkeypatch):
     scripted = ScriptedDriver(answer=Restored())
     monkeypatch.setattr(point, "shrink", lambda: scripted.steps.append("shrink"))
     monkeypatch.setattr(point, "refuse_offenders", lambda *_: scripted.steps.append("check"))
+
+    def forget():
+        scripted.steps.append("forget")
+        return [STATE]
+
+    monkeypatch.setattr(point, "forget", forget)
+    monkeypatch.setattr(point, "renew", lambda areas: scripted.steps.append(f"renew {areas}"))
+    monkeypatch.setattr(
+        point,
+        "map_large_blocks",
+        lambda environ: scripted.steps.append(f"map {environ.get('BOTH')}"),
+    )
     return scripted
 
 
@@ -64,7 +79,22 @@ def test_steps_come_in_their_order(driver):
     register_before_snapshot(driver.steps.append, "before")
     register_after_restore(driver.steps.append, "after")
     pass_point(driver)
-    assert driver.steps == ["before", "shrink", "check", "wait", "after"]
+    assert driver.steps == [
+        "before", "shrink", "check", "forget", "wait", f"renew [{STATE}]", "map None", "after",
+    ]  # fmt: skip
+
+
+def test_nothing_is_logged_between_forgetting_and_the_snapshot(driver, monkeypatch):
+    logged = lambda *_: driver.steps.append("log")  # noqa: E731
+    monkeypatch.setattr(point._log, "info", logged)
+    pass_point(driver)
+    assert driver.steps[2:5] == ["log", "forget", "wait"]
+
+
+def test_a_process_that_goes_on_maps_large_blocks_as_before(driver):
+    driver.answer = None
+    pass_point(driver)
+    assert driver.steps[-2:] == ["wait", f"renew [{STATE}]"]
 
 
 def test_what_the_driver_was_told_is_returned(driver):
@@ -130,6 +160,14 @@ def test_a_restored_process_has_the_environment_it_is_told(driver):
     same = os.environ
     pass_point(driver)
     assert dict(same) == {"ONLY_NOW": "now", "BOTH": "new"}
+
+
+@pytest.mark.usefixtures("place")
+def test_how_to_map_large_blocks_is_read_from_the_old_environment(driver):
+    os.environ["BOTH"] = "old"
+    driver.answer = Restored(environ={"BOTH": "new"})
+    pass_point(driver)
+    assert driver.steps[-1] == "map old"
 
 
 @pytest.mark.usefixtures("place")

@@ -1,5 +1,6 @@
 """Which snapshot driver this process has: what its setting says, or what is there."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
@@ -11,6 +12,8 @@ from rookery.lifecycle.snapshot.none import NoSnapshots
 from rookery.lifecycle.snapshot.protocol import Driver
 from rookery.lifecycle.snapshot.sentinel import SentinelDriver
 from rookery.snapshots.donor import PIPES_VARIABLE
+
+_log = logging.getLogger(__name__)
 
 Choice = Literal["auto", "none", "criu", "sentinel", "gvisor"]
 
@@ -31,6 +34,12 @@ def choose(
     """
     if choice == "auto":
         choice = _found(environ, gvisor_checkpoint)
+    if choice == "criu" and not environ.get(PIPES_VARIABLE):
+        _log.warning(
+            "ROOKERY_SNAPSHOT=criu, but nobody waits to make a snapshot: `rookery snapshot create` "
+            "makes them; serving without"
+        )
+        return NoSnapshots()
     if choice == "criu":
         return PipeDriver(*_pipes(environ))
     if choice == "sentinel":
@@ -56,7 +65,7 @@ def _pipes(environ: Mapping[str, str]) -> tuple[int, int]:
     if not (comma and control.isdecimal() and status.isdecimal()):
         problem = (
             f"{PIPES_VARIABLE}={text!r} must be two descriptors, such as 3,4; "
-            "`rookery snapshot create` makes them: do not set ROOKERY_SNAPSHOT=criu by hand"
+            "`rookery snapshot create` sets it: do not set it by hand"
         )
         raise SettingsInvalid([problem])
     return int(control), int(status)

@@ -9,9 +9,10 @@ from time import perf_counter
 
 from rookery.lifecycle.hooks import run_after_restore, run_before_snapshot
 from rookery.lifecycle.instance import current
-from rookery.lifecycle.snapshot.footprint import shrink
+from rookery.lifecycle.snapshot.footprint import map_large_blocks, shrink
 from rookery.lifecycle.snapshot.none import NoSnapshots
 from rookery.lifecycle.snapshot.protocol import Driver, Restored
+from rookery.lifecycle.snapshot.randomness import forget, renew
 from rookery.lifecycle.snapshot.safety import refuse_offenders
 
 _log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ def snapshot_point(
 ) -> Restored | None:
     """Let *driver* take a snapshot of this process, and say what the restored one was told.
 
-    Before it: the before-snapshot hooks, the heap shrunk, what a snapshot forbids looked for.
+    Before it: the before-snapshot hooks, the heap shrunk, what a snapshot forbids looked for, and
+    the C library's random state dropped.
     After it, in a restored process: environment, working directory, clock and identity are those
     of the place it woke up in, then the after-restore hooks. A process that was snapshotted and
     goes on (None) runs the after-restore hooks as well: they undo what the others did. Where
@@ -38,7 +40,7 @@ def snapshot_point(
     Raises:
         SnapshotUnsafe: the process holds what a snapshot cannot, or must not, keep.
         HookFailed: a hook raised, or the after-restore hooks took too long.
-        SnapshotFailed: the driver reports a failure.
+        SnapshotFailed: the driver reports a failure, or random state cannot be dropped.
     """
     if isinstance(driver, NoSnapshots):
         return None
@@ -46,9 +48,12 @@ def snapshot_point(
     shrink()
     refuse_offenders(secrets, driver.descriptors)
     _log.info("ready for a snapshot (driver %s)", driver.name)
+    state = forget()  # after whatever may draw random bytes
     restored = driver.wait()
+    renew(state)  # a thread may have drawn since
     started = perf_counter()
     if restored is not None:
+        map_large_blocks(os.environ)  # as the donor was started, so before it is replaced
         _move_in(restored)
     run_after_restore(hook_seconds)
     if restored is not None:
