@@ -95,7 +95,7 @@ def snapshot(tmp_path, monkeypatch):
             function="classify",
             folder="/functions/classify",
             made="2026-11-21T18:00:00Z",
-            facts=facts(str(program), None) | changed,
+            facts=facts(str(program)) | changed,
             frozen={"model": "resnet50/1", "ROOKERY_BACKEND": "openvino"},
             pipes={},
             sizes={"mapped": 130_000_000, "copied": 7_000_000, "areas": 3},

@@ -158,7 +158,7 @@ def scene(tmp_path: Path, launch: "Launch") -> Callable[..., Scene]:
             function="classify",
             folder="/functions/classify",
             made="2026-11-21T12:00:00Z",
-            facts=facts(str(program), None),
+            facts=facts(str(program)),
             frozen={},
             pipes={stream: f"pipe:[{stream}]" for stream in criu.STREAMS},
             sizes={},

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.snapshots import facts as module
-from rookery.snapshots.facts import differences, facts
+from rookery.snapshots.facts import differences, facts, function_digest
 
 X86 = """\
 processor\t: 0
@@ -71,19 +71,15 @@ def own_code(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_key_is_the_same_when_nothing_changed(program, folder):
-    assert facts(str(program), str(folder)) == facts(str(program), str(folder))
+def test_the_key_is_the_same_when_nothing_changed(program):
+    assert facts(str(program)) == facts(str(program))
 
 
-def test_the_key_is_of_texts_that_a_manifest_can_hold(program, folder):
-    found = facts(str(program), str(folder))
-    assert set(found) == {"python", "libraries", "code", "function", "cpu", "kernel", "criu"}
+def test_the_key_is_of_texts_that_a_manifest_can_hold(program):
+    found = facts(str(program))
+    assert set(found) == {"python", "libraries", "code", "cpu", "kernel", "criu"}
     assert json.loads(json.dumps(found)) == found
     assert all(found.values())
-
-
-def test_without_a_function_the_key_says_nothing_of_one(program):
-    assert "function" not in facts(str(program), None)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +91,10 @@ def test_without_a_function_the_key_says_nothing_of_one(program):
         lambda folder: (folder / "greet.py").rename(folder / "other.py"),
     ],
 )
-def test_what_a_function_is_made_of_is_in_the_key(program, folder, change):
-    before = facts(str(program), str(folder))
+def test_what_a_function_is_made_of_changes_its_digest(folder, change):
+    before = function_digest(str(folder))
     change(folder)
-    assert differences(before, facts(str(program), str(folder))) == [
-        "the function's code has changed"
-    ]
+    assert function_digest(str(folder)) != before
 
 
 @pytest.mark.parametrize(
@@ -112,33 +106,33 @@ def test_what_a_function_is_made_of_is_in_the_key(program, folder, change):
         lambda folder: (folder / ".editor").write_text("open"),
     ],
 )
-def test_what_changes_nothing_of_a_function_is_not_in_the_key(program, folder, change):
-    before = facts(str(program), str(folder))
+def test_what_changes_nothing_of_a_function_leaves_its_digest(folder, change):
+    before = function_digest(str(folder))
     change(folder)
-    assert facts(str(program), str(folder)) == before
+    assert function_digest(str(folder)) == before
 
 
-def test_another_criu_is_noticed(program, folder):
-    before = facts(str(program), str(folder))
+def test_another_criu_is_noticed(program):
+    before = facts(str(program))
     program.write_text("#!/bin/sh\n# criu 4.2\n")
-    (said,) = differences(before, facts(str(program), str(folder)))
+    (said,) = differences(before, facts(str(program)))
     assert said == "CRIU is another program than the one that made it"
 
 
 def test_a_criu_that_is_gone_is_a_difference_and_no_failure(program):
-    before = facts(str(program), None)
+    before = facts(str(program))
     program.unlink()
-    assert len(differences(before, facts(str(program), None))) == 1
+    assert len(differences(before, facts(str(program)))) == 1
 
 
 def test_a_library_that_came_went_or_changed_is_named(program, path):
     for name in ("kept-1.0", "gone-2.0", "numpy-2.3.1"):
         (path / f"{name}.dist-info").mkdir()
-    before = facts(str(program), None)
+    before = facts(str(program))
     (path / "gone-2.0.dist-info").rmdir()
     (path / "numpy-2.3.1.dist-info").rename(path / "numpy-2.4.0.dist-info")
     (path / "old-0.1.egg-info").mkdir()
-    (said,) = differences(before, facts(str(program), None))
+    (said,) = differences(before, facts(str(program)))
     assert said.endswith("(then gone-2.0 numpy-2.3.1, now numpy-2.4.0 old-0.1)")
 
 
@@ -150,13 +144,13 @@ def test_many_libraries_are_counted():
 
 @pytest.mark.usefixtures("path")
 def test_rookery_is_in_the_key_wherever_it_lies(program, own_code, tmp_path, monkeypatch):
-    before = facts(str(program), None)
+    before = facts(str(program))
     own_code.parent.rename(tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "rookery" / "snapshots" / "facts.py"
     monkeypatch.setattr(module, "__file__", str(moved))
-    assert facts(str(program), None) == before
+    assert facts(str(program)) == before
     moved.write_text("one = 2\n")
-    assert differences(before, facts(str(program), None)) == ["Rookery's own code has changed"]
+    assert differences(before, facts(str(program))) == ["Rookery's own code has changed"]
 
 
 @pytest.mark.usefixtures("own_code")
@@ -165,9 +159,9 @@ def test_code_that_is_installed_to_be_edited_is_in_the_key(program, path, tmp_pa
     edited.mkdir()
     (edited / "mine.py").write_text("a = 1\n")
     (path / "mine.pth").write_text(f"# where it is\nimport os; os.sep\n{edited}\n/no/such/folder\n")
-    before = facts(str(program), None)
+    before = facts(str(program))
     (edited / "mine.py").write_text("a = 2\n")
-    assert facts(str(program), None)["code"] != before["code"]
+    assert facts(str(program))["code"] != before["code"]
 
 
 def test_rookery_itself_installed_to_be_edited_is_read_once(path, own_code):

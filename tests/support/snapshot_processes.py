@@ -124,7 +124,7 @@ def for_criu(snapshot: Path, directory: Path, program: Path) -> Path:
     """Make *directory* a copy of a snapshot that says it was made by *program*."""
 
     def change(content: dict[str, Any]) -> None:
-        content["facts"]["criu"] = facts(str(program), None)["criu"]
+        content["facts"]["criu"] = facts(str(program))["criu"]
 
     return retold(snapshot, directory, change)
 

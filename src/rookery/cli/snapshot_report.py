@@ -168,7 +168,7 @@ def _facts_here() -> dict[str, str]:
         program = criu.find_in(os.environ)
     except CriuMissing:
         program = ""
-    return facts(program, None)
+    return facts(program)
 
 
 def _damage(directory: Path, described: "Manifest") -> SnapshotInvalid | None:

@@ -164,7 +164,7 @@ def _describe(plan: Plan, directory: Path, donor: Donor, made: Made) -> manifest
         function=plan.function,
         folder=os.fspath(plan.folder),
         made=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        facts=facts(plan.program, None),
+        facts=facts(plan.program),
         frozen=plan.frozen,
         pipes=donor.pipes,
         capabilities=donor.capabilities,

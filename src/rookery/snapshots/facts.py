@@ -29,7 +29,6 @@ _PHRASES = {
     "code": "Rookery's own code has changed",
     "cpu": "the CPU is of another kind ({changes})",
     "criu": "CRIU is another program than the one that made it",
-    "function": "the function's code has changed",
     "kernel": "the kernel was {then}, here it is {now}",
     "libraries": "other libraries are installed ({changes})",
     "python": "Python was {then}, here it is {now}",
@@ -39,15 +38,13 @@ _CHUNK = 1 << 16
 _NAMED = 6  # more differences than these are counted, not listed
 
 
-def facts(criu: str, function: str | None) -> dict[str, str]:
-    """Return the key as it is here and now; takes some milliseconds, and never fails.
+def facts(criu: str) -> dict[str, str]:
+    """Return the key as it is here and now, *criu* being the program that is used.
 
-    Args:
-        criu: the program.
-        function: the folder of the function; None: none takes part.
+    Takes some milliseconds, and never fails.
     """
     kernel, installed = os.uname(), [*_installed()]
-    found = {
+    return {
         "python": f"{sys.implementation.name} {' '.join(sys.version.split())}",
         "libraries": " ".join(sorted(_libraries(installed))),
         "code": _digest(_code(installed)),
@@ -55,9 +52,6 @@ def facts(criu: str, function: str | None) -> dict[str, str]:
         "kernel": f"{kernel.sysname} {kernel.release} {kernel.machine}",
         "criu": _digest([("", criu)]),
     }
-    if function is not None:
-        found["function"] = function_digest(function)
-    return found
 
 
 def function_digest(folder: str) -> str:

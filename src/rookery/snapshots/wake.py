@@ -134,7 +134,7 @@ class _Launch:
         """Compare the key, and the checksums of the pages, while CRIU restores."""
         from rookery.snapshots.facts import differences, facts
 
-        if found := differences(self._manifest.facts, facts(self._program, None)):
+        if found := differences(self._manifest.facts, facts(self._program)):
             raise SnapshotMismatch(found)
         files = self._manifest.files
         before = verified.identity(self._directory, files)
