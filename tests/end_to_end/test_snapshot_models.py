@@ -37,6 +37,7 @@ def test_clones_compute_what_a_cold_boot_computes(launch, environment, tmp_path,
     image = PHOTOGRAPH.read_bytes()
     with ExitStack() as running:
         cold = running.enter_context(launch(command("serve", str(TWIN)), here))
+        urls = [cold.said(LISTENING)[1]]  # one by one: each imports a great deal
         clones = [
             running.enter_context(
                 launch(
@@ -46,7 +47,7 @@ def test_clones_compute_what_a_cold_boot_computes(launch, environment, tmp_path,
             )
             for name in ("one", "other")
         ]
-        urls = [cold.said(LISTENING)[1], *map(awake, clones)]
+        urls += map(awake, clones)
         answers = [ask(url, body=image) for url in urls]
         again = ask(urls[1], body=image)
 
