@@ -91,7 +91,9 @@ def storage(start_storage: Callable[..., EmbeddedStorage]) -> EmbeddedStorage:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send every test of the shared Ceph to one worker, so that there is one node."""
+    """Send every test of the shared Ceph to one worker, and let the longest begin first."""
+    # Faults take minutes: at the end, one worker would be alone with them.
+    items.sort(key=lambda item: "faults" not in item.path.parts)
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if "ceph" in getattr(item, "fixturenames", ()) or "ceph" in params:
