@@ -216,6 +216,18 @@ def test_a_clone_reads_the_pictures_of_the_folder_it_was_woken_for(serve, tmp_pa
     assert driver.data_dir == copy / "data"
 
 
+def test_what_a_library_sets_for_itself_is_not_compared(serve, monkeypatch):
+    load = Plan.load
+
+    def importing(plan):
+        os.environ["KMP_INIT_AT_FORK"] = "FALSE"  # as TensorFlow does
+        return load(plan)
+
+    monkeypatch.setattr(Plan, "load", importing)
+    driver = Scripted(Restored(environ={"KMP_INIT_AT_FORK": ""}, arguments=CLASSIFY))
+    assert serve(driver).exit_code == 0
+
+
 def test_what_libraries_compute_by_is_compared(serve):
     driver = Scripted(Restored(environ={"OMP_NUM_THREADS": "1"}, arguments=CLASSIFY))
     assert type(serve(driver).exception) is SnapshotMismatch

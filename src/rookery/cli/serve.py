@@ -141,16 +141,16 @@ def _serve_clones(plan: Plan, driver: "Driver") -> None:
     from rookery.lifecycle.snapshot import renewal
 
     renewal.register()
-    function = plan.load()
     # Before anything is loaded: libraries set some of these variables themselves.
     fixed = {**frozen(plan.settings, plan.folder), **computing(os.environ)}
+    function = plan.load()
     application = function.prepare(plan.settings)
     try:
         restored = _be_snapshotted(plan, driver)
         if restored is not None:
-            own = computing(os.environ)
             plan = _plan_again(plan, restored)
-            if found := changes(fixed, {**frozen(plan.settings, plan.folder), **own}):
+            here = {**frozen(plan.settings, plan.folder), **computing(os.environ)}
+            if found := changes(fixed, here):
                 raise SnapshotMismatch(found)
         function.serve(
             plan.settings,
