@@ -9,13 +9,13 @@ from rookery.delivery.sink import connect_sink
 from rookery.events.dedup import Dedup
 from rookery.events.identity import digest
 from rookery.lifecycle.phases import Warmed
+from rookery.s3_store import connect_to_s3
 from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.subscriber import Subscriber, Subscription
 from rookery.settings import Settings
 from rookery.storage.protocol import ObjectStore
 from rookery.storage.results import ResultsPlace, ResultsStore
 from rookery.storage.s3 import Preloaded
-from rookery.storage.s3 import connect as connect_s3
 
 
 @contextmanager
@@ -55,16 +55,8 @@ def connect(
 def _connect_store(
     settings: Settings, preloaded: Preloaded | None, connections: ExitStack
 ) -> ObjectStore:
-    store = connect_s3(
-        endpoint=str(settings.s3_endpoint_url) if settings.s3_endpoint_url else None,
-        region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        access_key_file=settings.s3_access_key_file,
-        secret_key_file=settings.s3_secret_key_file,
-        ca_file=settings.s3_ca_file,
-        concurrency=settings.concurrency + settings.queue,
-        preloaded=preloaded,
+    store = connect_to_s3(
+        settings, concurrency=settings.concurrency + settings.queue, preloaded=preloaded
     )
     connections.callback(store.close)
     return store

@@ -190,18 +190,9 @@ def _only_bucket(settings: "Settings") -> str:
 
 
 def _listing(settings: "Settings", concurrency: int, opened: ExitStack) -> "S3Listing":
-    from rookery.storage.s3 import connect
+    from rookery.s3_store import connect_to_s3
 
-    store = connect(
-        endpoint=str(settings.s3_endpoint_url) if settings.s3_endpoint_url else None,
-        region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        access_key_file=settings.s3_access_key_file,
-        secret_key_file=settings.s3_secret_key_file,
-        ca_file=settings.s3_ca_file,
-        concurrency=concurrency + 1,
-    )
+    store = connect_to_s3(settings, concurrency=concurrency + 1)
     opened.callback(store.close)
     return store.listing()
 

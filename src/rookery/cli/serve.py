@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rookery.cli.function_folders import functions_option
+
 if TYPE_CHECKING:
     from rookery.assemble import Function
     from rookery.function_folder import FunctionFolder
@@ -41,14 +43,7 @@ Examples:
 """
 )
 @click.argument("function")
-@click.option(
-    "--functions",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("functions"),
-    show_default=True,
-    help="The folder of function folders.",
-)
+@functions_option
 @click.option("--host", help="The address to listen on [ROOKERY_HOST].")
 @click.option("--port", type=int, help="The port to listen on; 0 picks a free one [PORT].")
 @click.option("--model", help="The model to serve, NAME or NAME/VERSION [ROOKERY_MODEL].")

@@ -10,6 +10,8 @@ from typing import Final, NoReturn
 
 import click
 
+from rookery.cli.function_folders import functions_option
+
 # name -> (module, attribute)
 _REPORTS: Final = {
     "bench": ("rookery.cli.snapshot_bench", "bench"),
@@ -60,14 +62,7 @@ Examples:
     required=True,
     help="The folder to make; an older snapshot there is replaced.",
 )
-@click.option(
-    "--functions",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("functions"),
-    show_default=True,
-    help="The folder of function folders.",
-)
+@functions_option
 @click.option("--model", help="The model to load, NAME or NAME/VERSION [ROOKERY_MODEL].")
 @click.option("--backend", help="tensorflow, openvino or fixed [ROOKERY_BACKEND].")
 def create(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from rookery.cli.function_folders import functions_option
+
 
 @click.command(
     epilog="""\b
@@ -14,14 +16,7 @@ Examples:
   rookery ceph up && rookery up --ceph
 """
 )
-@click.option(
-    "--functions",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("functions"),
-    show_default=True,
-    help="The folder of function folders.",
-)
+@functions_option
 @click.option("--bucket", default="images", show_default=True, help="The bucket to make.")
 @click.option("--storage-port", default=9000, show_default=True, help="0 picks a free one.")
 @click.option(
