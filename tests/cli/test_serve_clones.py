@@ -217,6 +217,7 @@ def test_a_clone_reads_the_pictures_of_the_folder_it_was_woken_for(serve, tmp_pa
 
 
 def test_what_a_library_sets_for_itself_is_not_compared(serve, monkeypatch):
+    monkeypatch.delenv("KMP_INIT_AT_FORK", raising=False)  # TensorFlow may be here already
     load = Plan.load
 
     def importing(plan):

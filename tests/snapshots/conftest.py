@@ -100,7 +100,7 @@ class Scene:
     def start(self, *, seconds: int = 60) -> "AbstractContextManager[Launched]":
         return self.launch(self.command(seconds), self.whole_environ())
 
-    def wake(self, *, seconds: int = 60) -> object:
+    def wake(self, *, seconds: int = 60, interrupted: bool = False) -> object:
         """Wake it, and return a status or a message; nothing may be left over."""
         done = subprocess.run(
             self.command(seconds),
@@ -112,12 +112,13 @@ class Scene:
             timeout=30,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return self.outcome(done.stdout)
+        return self.outcome(done.stdout, interrupted=interrupted)
 
     def outcome(self, said: str, *, interrupted: bool = False) -> object:
         report = json.loads(said.splitlines()[-1])
-        # A signal may come when a file has just been opened; the process ends by it anyhow.
-        kept = report["before"].keys() - ({"descriptors"} if interrupted else set())
+        # A signal may come when a file has just been opened; the process ends by it anyhow, and
+        # ignores others until it has.
+        kept = report["before"].keys() - ({"descriptors", "handlers"} if interrupted else set())
         left = {what for what in kept if report["after"][what] != report["before"][what]}
         assert left == set()
         assert list((self.folder / "tmp").iterdir()) == []

@@ -8,6 +8,15 @@ from rookery.errors import SnapshotFailed
 from rookery.snapshots.interruption import Bounded, Stopped
 
 
+@pytest.fixture(autouse=True)
+def _handlers():
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def hung_up():
     """The signals that our own handler of SIGHUP was called with."""
@@ -37,6 +46,16 @@ def test_a_signal_ends_what_is_bounded(hung_up):
     with pytest.raises(Stopped), heeding(bounded):
         os.kill(os.getpid(), signal.SIGHUP)
     bounded.undo()
+    assert hung_up == []
+
+
+def test_another_signal_changes_nothing_while_what_was_stopped_ends(hung_up):
+    bounded = Bounded(end, seconds=60)
+    with pytest.raises(Stopped), heeding(bounded):
+        os.kill(os.getpid(), signal.SIGTERM)
+    bounded.undo()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGHUP)
     assert hung_up == []
 
 

@@ -356,7 +356,8 @@ def spawned(*given, **options):
     return process
 os.posix_spawn = spawned
 """
-    assert replace(woken, launcher=with_before(woken, at_once)).wake() == 0
+    woken = replace(woken, launcher=with_before(woken, at_once))
+    assert woken.wake(interrupted=True) == 0
 
 
 @pytest.mark.parametrize(
@@ -374,4 +375,5 @@ def late(self):
     hold(self)
 Bounded.hold = late
 """
-    assert replace(woken, launcher=with_before(woken, then)).wake() == 0
+    woken = replace(woken, launcher=with_before(woken, then))
+    assert woken.wake(interrupted=True) == 0

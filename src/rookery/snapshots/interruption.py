@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 
 from rookery.errors import SnapshotFailed
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Stopped(BaseException):
@@ -19,7 +20,7 @@ class Bounded:
     afterwards, is not torn in two. In between, one of them raises, and then no other one.
     """
 
-    _undone: list[Callable[[], object]]
+    _undone: list[tuple[int, _Handler]]
 
     def __init__(self, stop: Callable[[int], None], *, seconds: float) -> None:
         """Call *stop* with a signal's number, until Stopped is raised; give up after *seconds*."""
@@ -48,8 +49,7 @@ class Bounded:
 
         handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), stop)
         for number, handler in {**handlers, signal.SIGALRM: give_up}.items():
-            before = signal.signal(number, handler)
-            self._undone.append(partial(signal.signal, number, before))
+            self._undone.append((number, signal.signal(number, handler)))
 
     def __exit__(self, *_: object) -> None:
         import signal
@@ -73,12 +73,18 @@ class Bounded:
         self._held = True
 
     def undo(self) -> None:
-        """Give signals back to whoever had them: after a failed attempt, a normal boot."""
+        """Give signals back to whoever had them: after a failed attempt, a normal boot.
+
+        What was stopped ends now, in order: another signal is ignored until it has.
+        """
+        import signal
+
         while self._undone:
-            self._undone.pop()()
+            number, before = self._undone.pop()
+            signal.signal(number, signal.SIG_IGN if self._stopped else before)
         if not self._stopped:
-            for number in self._late:
-                os.kill(os.getpid(), number)
+            for late in self._late:
+                os.kill(os.getpid(), late)
 
     def _heed(self, number: int) -> None:
         try:
