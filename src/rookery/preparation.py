@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import SecretStr
 from werkzeug.test import Client
 
+from rookery.backends.options import Options
 from rookery.backends.registry import create_backend
 from rookery.connections import connect
 from rookery.dedup.registry import preload as preload_window
@@ -61,7 +62,7 @@ def prepare(settings: Settings, gate: Gate, *, s3: bool) -> Prepared:
         BackendFailed: the model cannot answer.
     """
     version = Repository(settings.home / "models").find(settings.model)
-    backend = create_backend(settings.backend, threads=settings.threads)
+    backend = create_backend(settings.backend, Options(threads=settings.threads))
     preloaded = preload_s3() if s3 else None
     preload_window(settings.dedup.get_secret_value())
     limits = ImageLimits(

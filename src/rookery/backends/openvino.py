@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.backends.options import Options
 from rookery.backends.protocol import Signature, TensorSpec
 from rookery.backends.signature import check_batch, check_signature
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
@@ -25,9 +26,9 @@ class OpenVinoBackend:
 
     name = "openvino"
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Compute one batch on *threads* threads; None is all cores."""
-        self._threads = threads
+    def __init__(self, options: Options) -> None:
+        """Run models as *options* say."""
+        self._threads = options.threads
 
     def load(self, directory: Path, card: ModelCard) -> "OpenVinoModel":
         """Read and compile the SavedModel in *directory* for the lowest latency of one batch.

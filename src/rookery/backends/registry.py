@@ -5,12 +5,14 @@ from typing import Final
 
 from rookery.backends.fixed import FixedBackend
 from rookery.backends.openvino import OpenVinoBackend
+from rookery.backends.options import Options
 from rookery.backends.protocol import Backend
 from rookery.backends.tensorflow import TensorFlowBackend
 from rookery.errors import BackendMissing
 
-_FACTORIES: Final[dict[str, Callable[[int | None], Backend]]] = {
-    "fixed": lambda threads: FixedBackend(),  # noqa: ARG005 - it computes nothing
+_DEFAULT: Final = Options()
+_FACTORIES: Final[dict[str, Callable[[Options], Backend]]] = {
+    "fixed": lambda options: FixedBackend(),  # noqa: ARG005 - it computes nothing
     "openvino": OpenVinoBackend,
     "tensorflow": TensorFlowBackend,
 }
@@ -21,11 +23,8 @@ def backend_names() -> tuple[str, ...]:
     return tuple(sorted(_FACTORIES))
 
 
-def create_backend(name: str, *, threads: int | None = None) -> Backend:
-    """Return the backend called *name*.
-
-    *threads* is how many threads compute one batch; None leaves it to the library, which takes
-    all cores.
+def create_backend(name: str, options: Options = _DEFAULT) -> Backend:
+    """Return the backend called *name*, to run models as *options* say.
 
     Raises:
         BackendMissing: there is no backend of that name.
@@ -33,4 +32,4 @@ def create_backend(name: str, *, threads: int | None = None) -> Backend:
     factory = _FACTORIES.get(name)
     if factory is None:
         raise BackendMissing(f"there is no backend {name!r}; choose {', '.join(backend_names())}")
-    return factory(threads)
+    return factory(options)

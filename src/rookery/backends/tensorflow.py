@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from rookery.backends.options import Options
 from rookery.backends.protocol import LoadedModel
 from rookery.backends.savedmodel import import_tensorflow, open_savedmodel
 from rookery.backends.signature import check_signature
@@ -17,12 +18,12 @@ class TensorFlowBackend:
 
     name = "tensorflow"
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Compute one batch on *threads* threads; None is all cores.
+    def __init__(self, options: Options) -> None:
+        """Run models as *options* say.
 
         TensorFlow has one thread pool per process: the first load fixes its size.
         """
-        self._threads = threads
+        self._threads = options.threads
 
     def load(self, directory: Path, card: ModelCard) -> LoadedModel:
         """Load the SavedModel in *directory*.

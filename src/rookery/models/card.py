@@ -11,7 +11,8 @@ from rookery.images.preprocessing import ColorOrder, Interpolation, Preprocessin
 from rookery.models.fields import Fields
 
 Activation = Literal["probabilities", "logits"]
-ModelFormat = Literal["savedmodel", "fixed"]
+ModelFormat = Literal["savedmodel", "frozen", "onnx", "openvino", "fixed"]
+Precision = Literal["fp32", "int8"]
 
 CARD_FILE = "model.json"
 
@@ -41,6 +42,12 @@ class ModelCard:
         classes: the number of classes.
         input: how pixels are prepared.
         files: sha256 (hex) of every other file in the folder, by POSIX path relative to it.
+        other_formats: further formats in which the folder holds the same network.
+        precision: of the weights and of what is computed with them.
+        parameters: the number of weights; None where nobody counted.
+        gflops: billions of multiplications and additions an image costs, each counted as one.
+        top_1: the share of ImageNet's validation images that the publisher of these very weights
+            found to be classified right, 0..1.
     """
 
     name: str
@@ -56,6 +63,11 @@ class ModelCard:
     classes: int
     input: Preprocessing
     files: dict[str, str] = field(default_factory=dict)
+    other_formats: tuple[ModelFormat, ...] = ()
+    precision: Precision = "fp32"
+    parameters: int | None = None
+    gflops: float | None = None
+    top_1: float | None = None
 
 
 def is_model_name(name: str) -> bool:
@@ -134,6 +146,14 @@ def _card(fields: Fields) -> ModelCard:
         classes=fields.positive("classes"),
         input=_preprocessing(fields.nested("input")),
         files=files,
+        other_formats=tuple(
+            cast("ModelFormat", choice)
+            for choice in fields.choices("other_formats", get_args(ModelFormat))
+        ),
+        precision=cast("Precision", fields.choice("precision", get_args(Precision), "fp32")),
+        parameters=None if fields.absent("parameters") else fields.positive("parameters"),
+        gflops=None if fields.absent("gflops") else fields.number("gflops"),
+        top_1=None if fields.absent("top_1") else fields.number("top_1"),
     )
 
 

@@ -25,13 +25,25 @@ class Fields:
         self.problem(name, f"must be a string that is not empty{_found(self._values, name)}")
         return ""
 
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        """Return one of *allowed*."""
-        value = self._values.get(name)
+    def absent(self, name: str) -> bool:
+        """Whether an optional field is left out, or null."""
+        return self._values.get(name) is None
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str | None = None) -> str:
+        """Return one of *allowed*; *default*, where there is one, when it is left out."""
+        value = self._values.get(name, default)
         if isinstance(value, str) and value in allowed:
             return value
         self.problem(name, f"must be one of {', '.join(allowed)}{_found(self._values, name)}")
         return allowed[0]
+
+    def choices(self, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a list of *allowed*; an empty one when it is left out."""
+        value = self._values.get(name, [])
+        if isinstance(value, list) and all(item in allowed for item in value):
+            return tuple(value)
+        self.problem(name, f"must be a list of {', '.join(allowed)}{_found(self._values, name)}")
+        return ()
 
     def positive(self, name: str) -> int:
         """Return an integer of at least 1."""
