@@ -25,6 +25,8 @@ from rookery.settings import _DEFAULTS, SECRET_VARIABLES, Settings
 FIXED = {
     "ROOKERY_BACKEND": "openvino",
     "ROOKERY_THREADS": "2",
+    "ROOKERY_PERFORMANCE": "throughput",
+    "ROOKERY_PIN_THREADS": "true",
     "ROOKERY_TOP_K": "3",
     "ROOKERY_CONCURRENCY": "4",
     "ROOKERY_QUEUE": "0",
@@ -36,6 +38,7 @@ FIXED = {
 COMPARED = {"ROOKERY_MODEL"}  # by what the model is
 USED_BEFORE_AND_HARMLESS = {
     "ROOKERY_HOME",  # where the model lies: the model itself is compared
+    "ROOKERY_MODEL_CACHE",  # what is compiled is the same wherever it is kept
     "ROOKERY_DEFAULT_IMAGE",  # for the rehearsal's gallery, which ends with it
     "ROOKERY_DEDUP",  # decides which library is imported early
     "ROOKERY_HOOK_SECONDS",  # the donor's
@@ -242,6 +245,14 @@ def test_what_func_yaml_says_is_not_added_to_what_was_unset():
 def test_a_home_is_found_from_any_folder(settings):
     environ = donor_environment({}, settings(ROOKERY_HOME="home"))
     assert Path(environ["ROOKERY_HOME"]) == Path.cwd() / "home"
+
+
+def test_a_donor_keeps_what_it_compiles_where_the_settings_say(settings, tmp_path):
+    kept = donor_environment({}, settings(ROOKERY_MODEL_CACHE=str(tmp_path)))
+    assert kept["ROOKERY_MODEL_CACHE"] == str(tmp_path)
+    assert (
+        donor_environment({}, settings(ROOKERY_MODEL_CACHE="off"))["ROOKERY_MODEL_CACHE"] == "off"
+    )
 
 
 # --- what must be in no snapshot -----------------------------------------------------------

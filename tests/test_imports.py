@@ -107,7 +107,9 @@ def test_help_is_loaded_by_importing_next_to_nothing(loaded_by_help):
     }
 
 
-@pytest.mark.parametrize("library", ["tensorflow", "openvino", "keras", "moto", "redis"])
+@pytest.mark.parametrize(
+    "library", ["tensorflow", "openvino", "keras", "moto", "redis", "matplotlib"]
+)
 def test_no_module_loads_a_heavy_library_before_it_is_used(imported, library):
     assert library not in imported["loaded"]
 
@@ -119,9 +121,19 @@ def test_what_a_module_says_it_exports_is_there(module):
     assert missing == []
 
 
-def test_the_package_exports_its_version():
-    assert rookery.__all__ == ["__version__"]
+def test_the_package_exports_its_version_and_its_python_api():
+    assert rookery.__all__ == ["__version__", "load_model"]
     assert rookery.__version__.count(".") == 2
+    assert callable(rookery.load_model)
+
+
+def test_what_the_package_exports_can_be_completed():
+    assert set(rookery.__all__) <= set(dir(rookery))
+
+
+def test_importing_the_package_loads_nothing_else():
+    look = "import sys; before = {*sys.modules}; import rookery; print(*{*sys.modules} - before)"
+    assert run(look).split() == ["rookery"]
 
 
 def test_the_package_has_nothing_else():

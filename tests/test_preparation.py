@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rookery import preparation
+from rookery.backends.options import Options
 from rookery.errors import BackendFailed, ImageTooLarge, ModelNotFound
 from rookery.preparation import prepare, rehearse
 from rookery.serving.gate import Gate
@@ -53,6 +54,29 @@ def test_the_settings_bound_what_it_takes(settings, gate, jpeg):
     assert bounded.warmed.classifier.top_k == 2
     with pytest.raises(ImageTooLarge):
         bounded.warmed.classifier.classify(jpeg)
+
+
+def test_the_settings_say_how_a_backend_runs(settings, tmp_path):
+    found = preparation.options(
+        settings(
+            ROOKERY_THREADS="3",
+            ROOKERY_PERFORMANCE="throughput",
+            ROOKERY_PIN_THREADS="true",
+            ROOKERY_MODEL_CACHE=str(tmp_path),
+        )
+    )
+    assert found == Options(threads=3, performance="throughput", pin=True, cache=tmp_path)
+
+
+def test_without_a_setting_every_cpu_we_may_use_computes(settings, monkeypatch):
+    monkeypatch.setattr(preparation, "usable_cpus", lambda: 7)
+    found = preparation.options(settings())
+    assert found.threads == 7
+    assert found.cache == settings().home / "cache" / "models"
+
+
+def test_compiled_models_need_not_be_kept(settings):
+    assert preparation.options(settings(ROOKERY_MODEL_CACHE="off")).cache is None
 
 
 def test_it_takes_turns_at_the_gate(prepared, gate):

@@ -48,6 +48,7 @@ EXPECTED = {
     "ModelNotFound": 500,
     "ModelInvalid": 500,
     "BackendMissing": 500,
+    "QuantizationRefused": 500,
     "DedupInvalid": 500,
     "FunctionInvalid": 500,
     "TriggersInvalid": 500,

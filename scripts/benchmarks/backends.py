@@ -1,7 +1,6 @@
-"""TensorFlow against OpenVINO at batch 1, taken in turns, on the same pixels."""
+"""Two backends, or two precisions, side by side: call by call in turns, on the same pixels."""
 
-import subprocess
-import sys
+from dataclasses import dataclass
 from statistics import median
 
 from bare import bare_call, find
@@ -9,34 +8,51 @@ from http_overhead import photograph
 from table import Row
 
 ROUNDS = 60
-TARGET = 1.8
 
 
-def run() -> list[Row]:
-    """Compare the zoo's two models; ResNet50's random weights cost what real ones do."""
-    subprocess.run(
-        (sys.executable, "-m", "rookery", "models", "pull", "resnet50", "--weights=random"),
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    # The target is the default model's. ResNet50's ratio follows the CPU: it is near 1.75 with
-    # AVX2 and above 2 with AVX-512, and shown for what it is.
-    return [_compare("efficientnet-lite0", TARGET), _compare("resnet50", None)]
+@dataclass(frozen=True)
+class Side:
+    """A model on a backend."""
+
+    model: str
+    backend: str
+
+    @property
+    def name(self) -> str:
+        """What it is, for a table."""
+        return f"{self.model} on {self.backend}"
 
 
-def _compare(model: str, target: float | None) -> Row:
-    image, version = photograph(), find(model)
-    calls = {name: bare_call(version, name, image) for name in ("tensorflow", "openvino")}
-    times: dict[str, list[float]] = {name: [] for name in calls}
+@dataclass(frozen=True)
+class Ratio:
+    """How many milliseconds each takes, and how much faster the first is to be; None: as it is."""
+
+    fast: Side
+    slow: Side
+    fast_ms: float
+    slow_ms: float
+    target: float | None
+
+    @property
+    def row(self) -> Row:
+        """The comparison as a row."""
+        ratio = self.slow_ms / self.fast_ms
+        return Row(
+            f"{self.fast.name}, batch 1",
+            f"{self.fast_ms:.1f} ms",
+            f"{self.slow.name} {self.slow_ms:.1f} ms",
+            f"{ratio:.2f}x",
+            f">= {self.target}x" if self.target else "",
+            ratio >= self.target if self.target else None,
+        )
+
+
+def compare(fast: Side, slow: Side, target: float | None) -> Ratio:
+    """Call both in turns."""
+    image = photograph()
+    calls = [bare_call(find(side.model), side.backend, image) for side in (fast, slow)]
+    times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
-        for name, call in calls.items():
-            times[name].append(call())
-    tensorflow, openvino = median(times["tensorflow"]), median(times["openvino"])
-    return Row(
-        f"OpenVINO, {model}, batch 1",
-        f"{openvino:.1f} ms",
-        f"TensorFlow {tensorflow:.1f} ms",
-        f"{tensorflow / openvino:.2f}x",
-        f">= {target}x" if target else "",
-        tensorflow / openvino >= target if target else None,
-    )
+        for call, taken in zip(calls, times, strict=True):
+            taken.append(call())
+    return Ratio(fast, slow, median(times[0]), median(times[1]), target)

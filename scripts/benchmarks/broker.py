@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from memory import resident
 from processes import listening_url, rookery, wait_ready
 from rookery.events.broker.changes import Append
 from rookery.events.broker.clock import Clock
@@ -50,10 +51,7 @@ class Broker:
 
     def mebibytes(self) -> float:
         """Its resident memory."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-        raise SystemExit("bench: the broker has ended")
+        return resident(self.pid) / 1024**2
 
 
 def run() -> list[Row]:

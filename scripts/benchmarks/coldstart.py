@@ -5,7 +5,6 @@ Everything of one model is measured in turns, so that all of it sees the same ma
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -241,8 +240,3 @@ def _smaller(woken: Case, booted: Case, *, judged: bool) -> Row:
 
 def _say(what: str) -> None:
     print(f"  {what}", file=sys.stderr, flush=True)
-
-
-def kernel() -> str:
-    """Return the kernel's version."""
-    return re.match(r"[\d.]+", os.uname().release)[0]  # type: ignore[index]

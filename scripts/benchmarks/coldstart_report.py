@@ -1,20 +1,16 @@
 """Writes what `coldstart` measured into docs/snapshots.md, and draws where the time goes."""
 
-import os
-import platform
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from matplotlib import rcParams
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
-from coldstart import BACKENDS, ROUNDS, ROUNDS_WITHOUT_CACHE, Case, Measured, kernel, rows
-from table import MARKS, markdown, processor
+from coldstart import BACKENDS, ROUNDS, ROUNDS_WITHOUT_CACHE, Case, Measured, rows
+from report import circumstances, draw, judged, write_section
+from table import markdown
 
 DOCUMENT = Path("docs/snapshots.md")
 PICTURE = Path("docs/coldstart.svg")
-_BEGIN, _END = "<!-- coldstart: begin -->", "<!-- coldstart: end -->"
 
 # In order, and without the checks, which run while CRIU restores.
 STEPS = ("Python starts", "manifest", "CRIU", "told", "hooks", "settings, port", "first request")
@@ -49,10 +45,8 @@ def _steps(case: Case, turn: int) -> dict[str, float]:
 
 def write(measured: Measured) -> None:
     """Replace what stands between the markers of the document, and draw the picture."""
-    before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    DOCUMENT.write_text(f"{before}{_BEGIN}\n{_text(measured)}\n{_END}{after}")
-    _draw(measured)
+    write_section(DOCUMENT, "coldstart", _text(measured))
+    draw(PICTURE, (9, 3.2), lambda axes: _fill(axes, measured))
 
 
 def _text(measured: Measured) -> str:
@@ -75,14 +69,8 @@ def _text(measured: Measured) -> str:
         ]
         for case in measured.cases
     ]
-    judged = [
-        [row.what, row.measured, row.beside, row.result, row.target, MARKS[row.met].lower()]
-        for row in rows(measured)
-    ]
-    circumstances = (
-        f"Written by `scripts/bench coldstart --write` on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{processor()}, {os.cpu_count()} CPUs, Linux {kernel()}, "
-        f"Python {platform.python_version()}. From the execution of `rookery serve classify` "
+    said = (
+        f"{circumstances('coldstart')} From the execution of `rookery serve classify` "
         "to the last byte of the first answer, which is the same to the digit for every start. "
         f"Medians of {ROUNDS} starts of each, taken in turns, the page cache warm; beside "
         f"them medians of {ROUNDS_WITHOUT_CACHE} after `echo 3 > /proc/sys/vm/drop_caches`. "
@@ -92,11 +80,11 @@ def _text(measured: Measured) -> str:
         (
             "## How fast it is",
             "",
-            circumstances,
+            said,
             "",
             markdown(["", "first answer", "page cache empty", "RSS", "PSS"], everything),
             "",
-            markdown(["what", "measured", "beside", "result", "target", ""], judged),
+            judged(rows(measured)),
             "",
             "Where the time goes, from the line that every clone logs and from outside:",
             "",
@@ -115,16 +103,13 @@ def _without_cache(case: Case) -> str:
     return f"{median(one.answered for one in case.starts_without_cache) * 1000:,.0f} ms"
 
 
-def _draw(measured: Measured) -> None:
-    rcParams["svg.hashsalt"] = "rookery"  # the same numbers are the same file
+def _fill(axes: Axes, measured: Measured) -> None:
     cases = [
         measured.of(model, backend, woken=True)
         for model in ("efficientnet-lite0", "resnet50")
         for backend in reversed(BACKENDS)
     ]
     names = []
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes = figure.subplots()
     for row, case in enumerate(cases):
         booted = measured.of(case.model, case.backend, woken=False)
         names.append(f"{case.model}\n{BACKENDS[case.backend]}")
@@ -139,5 +124,3 @@ def _draw(measured: Measured) -> None:
     axes.set_xlabel("milliseconds from the execution of the command")
     axes.margins(x=0.28)
     axes.legend(ncols=len(STEPS), loc="lower center", bbox_to_anchor=(0.45, 1), fontsize="small")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURE, metadata={"Date": None})

@@ -3,6 +3,9 @@
 import http.client
 import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -15,15 +18,71 @@ from processes import listening_url, rookery, wait_ready
 from table import Row
 
 ROUNDS = 200
+WARM_UP = 10
 TARGET_MS = 5.0
 
 
-def photograph() -> bytes:
-    """A real photograph as a 500x375 JPEG."""
+@dataclass(frozen=True)
+class Serving:
+    """A running `rookery serve classify`."""
+
+    pid: int
+    connection: http.client.HTTPConnection
+
+    def ask(self, image: bytes) -> tuple[float, float]:
+        """Post *image*; return the milliseconds to the whole answer, and those of decoding."""
+        started = perf_counter()
+        self.connection.request("POST", "/", image, {"Content-Type": "image/jpeg"})
+        response = self.connection.getresponse()
+        text = response.read()
+        taken = (perf_counter() - started) * 1000
+        if response.status != http.HTTPStatus.OK:
+            raise SystemExit(f"bench: the function answers {response.status}: {text!r}")
+        return taken, json.loads(text)["timings"]["decode_ms"]
+
+
+@dataclass(frozen=True)
+class Medians:
+    """Milliseconds from a request to its answer, of the bare call, and of decoding."""
+
+    http: float
+    bare: float
+    decode: float
+
+
+def photograph(width: int = 500, height: int = 375) -> bytes:
+    """A real photograph as a JPEG of that size."""
     with Image.open(Path("functions/classify/data/test2.jpg")) as image:
         encoded = io.BytesIO()
-        image.resize((500, 375)).save(encoded, "JPEG", quality=90)
+        image.resize((width, height)).save(encoded, "JPEG", quality=90)
     return encoded.getvalue()
+
+
+@contextmanager
+def serving(model: str, backend: str) -> Iterator[Serving]:
+    """Serve *model*, ready and warm, until the block is left."""
+    env = {"ROOKERY_MODEL": model, "ROOKERY_BACKEND": backend, "S3_ENABLED": "false"}
+    with rookery("serve", "classify", "--host=127.0.0.1", "--port=0", **env) as process:
+        url = listening_url(process)
+        wait_ready(f"{url}/health/readiness")
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        try:
+            yield Serving(process.pid, connection)
+        finally:
+            connection.close()
+
+
+def in_turns(server: Serving, call: Callable[[], float], image: bytes, rounds: int) -> Medians:
+    """Post *image* and make the bare *call*, so many times each."""
+    http_ms, bare_ms, decode_ms = [], [], []
+    for turn in range(rounds + WARM_UP):
+        taken, decoding = server.ask(image)
+        bare = call()
+        if turn >= WARM_UP:
+            http_ms.append(taken)
+            bare_ms.append(bare)
+            decode_ms.append(decoding)
+    return Medians(median(http_ms), median(bare_ms), median(decode_ms))
 
 
 def run() -> list[Row]:
@@ -34,28 +93,13 @@ def run() -> list[Row]:
 def _compare(backend: str) -> Row:
     image = photograph()
     call = bare_call(find("efficientnet-lite0"), backend, image)
-    env = {"ROOKERY_BACKEND": backend, "S3_ENABLED": "false"}
-    with rookery("serve", "classify", "--host=127.0.0.1", "--port=0", **env) as process:
-        url = listening_url(process)
-        wait_ready(f"{url}/health/readiness")
-        connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        http_ms, bare_ms, decode_ms = [], [], []
-        for turn in range(ROUNDS + 10):
-            started = perf_counter()
-            connection.request("POST", "/", image, {"Content-Type": "image/jpeg"})
-            answer = json.loads(connection.getresponse().read())
-            taken = (perf_counter() - started) * 1000
-            bare = call()
-            if turn >= 10:
-                http_ms.append(taken)
-                bare_ms.append(bare)
-                decode_ms.append(answer["timings"]["decode_ms"])
-        connection.close()
-    overhead = median(http_ms) - median(decode_ms) - median(bare_ms)
+    with serving("efficientnet-lite0", backend) as server:
+        medians = in_turns(server, call, image, ROUNDS)
+    overhead = medians.http - medians.decode - medians.bare
     return Row(
         f"HTTP image -> answer, {backend}",
-        f"{median(http_ms):.1f} ms",
-        f"bare {median(bare_ms):.1f} ms + decode {median(decode_ms):.1f} ms",
+        f"{medians.http:.1f} ms",
+        f"bare {medians.bare:.1f} ms + decode {medians.decode:.1f} ms",
         f"{overhead:+.1f} ms",
         f"<= {TARGET_MS:.0f} ms",
         overhead <= TARGET_MS,

@@ -131,7 +131,7 @@ class Function:
             self._guarded(application),
             host=settings.host,
             port=settings.port,
-            threads=settings.concurrency + settings.queue + _SPARE_THREADS,
+            threads=application.gate.capacity + _SPARE_THREADS,
             max_body_bytes=settings.max_body_bytes,
             drain_seconds=settings.drain_seconds,
             on_refused=application.metrics.count_refused,
@@ -158,7 +158,7 @@ class Function:
 
     def _assemble(self, settings: Settings) -> Application:
         metrics = FunctionMetrics()
-        gate = Gate(concurrency=settings.concurrency, queue=settings.queue)
+        gate = Gate(concurrency=settings.images_at_once(), queue=settings.queue)
         startup = Startup(lambda: self._open(application), wait_seconds=settings.startup_seconds)
         app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
         application = Application(app, startup, metrics, gate, settings)

@@ -56,7 +56,7 @@ def _connect_store(
     settings: Settings, preloaded: Preloaded | None, connections: ExitStack
 ) -> ObjectStore:
     store = connect_to_s3(
-        settings, concurrency=settings.concurrency + settings.queue, preloaded=preloaded
+        settings, concurrency=settings.images_at_once() + settings.queue, preloaded=preloaded
     )
     connections.callback(store.close)
     return store
@@ -68,7 +68,7 @@ def _connect_sink(settings: Settings, connections: ExitStack) -> Sink | None:
     sink = connect_sink(
         str(settings.sink),
         overrides=settings.ce_overrides,
-        concurrency=settings.concurrency + settings.queue,
+        concurrency=settings.images_at_once() + settings.queue,
         outgoing=settings.outgoing(),
     )
     connections.callback(sink.close)

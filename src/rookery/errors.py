@@ -16,7 +16,7 @@
         └── SettingsInvalid, ModelNotFound, ModelInvalid, BackendMissing, DedupInvalid,
             FunctionInvalid, TriggersInvalid, PortTaken, StartFailed, CephMissing, CephInvalid,
             NotificationsInvalid, NotificationsRefused, SnapshotInvalid, SnapshotMismatch,
-            SnapshotUnsafe, HookFailed, CriuMissing
+            SnapshotUnsafe, HookFailed, CriuMissing, QuantizationRefused
 
 What each becomes as an HTTP status is one table in `rookery.status`.
 """
@@ -217,6 +217,10 @@ class ModelInvalid(Misconfigured, ValueError):
 
 class BackendMissing(Misconfigured, ImportError):
     """The backend's library is not installed."""
+
+
+class QuantizationRefused(Misconfigured, ValueError):
+    """A model cannot become int8, or not with these images without answering otherwise."""
 
 
 class DedupInvalid(Misconfigured, ValueError):

@@ -18,6 +18,8 @@ from rookery.snapshots.facts import function_digest
 _FIXED: Final = {
     "ROOKERY_BACKEND": "backend",
     "ROOKERY_THREADS": "threads",
+    "ROOKERY_PERFORMANCE": "performance",
+    "ROOKERY_PIN_THREADS": "pin_threads",
     "ROOKERY_TOP_K": "top_k",
     "ROOKERY_CONCURRENCY": "concurrency",
     "ROOKERY_QUEUE": "queue",
@@ -34,7 +36,7 @@ _HARMLESS: Final = frozenset(
 )
 # Libraries that compute read these when they are loaded.
 _COMPUTING_PREFIXES: Final = (
-    "TF_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENBLAS_", "MKL_",
+    "TF_", "ITEX_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENCV_", "OPENBLAS_", "MKL_",
 )  # fmt: skip
 _HARMLESS_PREFIXES: Final = (
     "LC_", "PYTHON", "GLIBC_", "MALLOC_", "COVERAGE_", "COV_", *_COMPUTING_PREFIXES,
@@ -109,10 +111,12 @@ def donor_environment(environ: Mapping[str, str], settings: Settings) -> dict[st
     }
     if _TUNABLES in kept:
         kept[_TUNABLES] = _MMAP_MAX_TUNABLE.sub("", kept[_TUNABLES])
+    compiled = settings.compiled_models()
     return kept | {
         MMAP_MAX: "0",  # a clone allows them again
         "ROOKERY_HOME": str(settings.home.absolute()),
         "ROOKERY_MODEL": settings.model,
+        "ROOKERY_MODEL_CACHE": "off" if compiled is None else str(compiled.absolute()),
         "ROOKERY_HOOK_SECONDS": str(settings.hook_seconds),
         "ROOKERY_SNAPSHOT": "criu",  # whatever func.yaml says
         # Empty where it is unset, so that func.yaml does not set it.
@@ -137,4 +141,6 @@ def _is_local(name: str, value: str) -> bool:
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rookery.backends.protocol import LoadedModel
 from rookery.events.object_created import ObjectCreated
@@ -46,6 +47,17 @@ class Classifier:
             ImageError: the bytes cannot be used as an image.
             BackendFailed: the inference library failed, or returned what is no score.
         """
+        return self.look(data)[1]
+
+    def look(self, data: bytes) -> tuple[NDArray[np.uint8], Classification]:
+        """Classify one encoded image; return the pixels that were looked at as well.
+
+        They have the shape (height, width, 3) and the color order that the card declares.
+
+        Raises:
+            ImageError: the bytes cannot be used as an image.
+            BackendFailed: the inference library failed, or returned what is no score.
+        """
         with self.turn():
             started = perf_counter()
             image = decode(data, self.card.input, self.limits)
@@ -54,7 +66,7 @@ class Classifier:
             outputs = self.model(batch)
             inferred = perf_counter()
             scores = classify_scores(outputs, self.card, self.labels, self.top_k)
-        return Classification(
+        return image.pixels, Classification(
             model=self.card.name,
             version=self.card.version,
             backend=self.backend,

@@ -17,8 +17,10 @@ from werkzeug.test import Client
 from rookery.backends.options import Options
 from rookery.backends.registry import create_backend
 from rookery.connections import connect
+from rookery.cpus import usable_cpus
 from rookery.dedup.registry import preload as preload_window
 from rookery.errors import BackendFailed
+from rookery.fastest import choose_fastest
 from rookery.images.limits import ImageLimits
 from rookery.images.sample import sample_jpeg
 from rookery.lifecycle.phases import Warmed, load, warm
@@ -62,7 +64,10 @@ def prepare(settings: Settings, gate: Gate, *, s3: bool) -> Prepared:
         BackendFailed: the model cannot answer.
     """
     version = Repository(settings.home / "models").find(settings.model)
-    backend = create_backend(settings.backend, Options(threads=settings.threads))
+    wanted = options(settings)
+    auto = settings.backend == "auto"
+    name = choose_fastest(version, settings.home, wanted) if auto else settings.backend
+    backend = create_backend(name, wanted)
     preloaded = preload_s3() if s3 else None
     preload_window(settings.dedup.get_secret_value())
     limits = ImageLimits(
@@ -72,6 +77,16 @@ def prepare(settings: Settings, gate: Gate, *, s3: bool) -> Prepared:
     )
     warmed = warm(load(version, backend), limits=limits, top_k=settings.top_k, turn=gate.turn)
     return Prepared(warmed, gate, preloaded)
+
+
+def options(settings: Settings) -> Options:
+    """Return how a backend is to run the model of *settings*."""
+    return Options(
+        threads=settings.threads or usable_cpus(),
+        performance=settings.performance,
+        pin=settings.pin_threads,
+        cache=settings.compiled_models(),
+    )
 
 
 def rehearse(name: str, settings: Settings, prepared: Prepared) -> None:

@@ -14,9 +14,12 @@ from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationError, f
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rookery.backends.options import Performance
+from rookery.cpus import usable_cpus
 from rookery.credentials import Outgoing, Tokens, believing, tokens
 from rookery.delivery.overrides import parse_overrides
 from rookery.errors import SettingsInvalid
+from rookery.serving.gate import images_at_once
 from rookery.settings_problems import listed, problems_of
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF"]
@@ -24,6 +27,7 @@ Names = Annotated[tuple[str, ...], NoDecode]  # comma-separated in the environme
 
 MEBIBYTE: Final = 1024 * 1024
 DAY_SECONDS: Final = 86_400
+_NO_CACHE: Final = Path("off")
 _MAX_PREFIX_BYTES: Final = 256
 _WINDOW: Final = re.compile(r"memory|sqlite:.+|rediss?://.+")
 
@@ -44,12 +48,21 @@ class Settings(BaseSettings):
     # --- the model
     model: str = Field(default="efficientnet-lite0", validation_alias=_env("ROOKERY_MODEL"))
     """The model to serve, optionally NAME/VERSION; the newest version otherwise."""
-    backend: Literal["tensorflow", "openvino", "fixed"] = Field(
-        default="tensorflow", validation_alias=_env("ROOKERY_BACKEND")
-    )
-    """The library that runs it."""
+    backend: Literal[
+        "tensorflow", "tensorflow-frozen", "tensorflow-xla", "openvino", "opencv", "itex", "fixed",
+        "auto",
+    ] = Field(default="tensorflow", validation_alias=_env("ROOKERY_BACKEND"))  # fmt: skip
+    """The library that runs it; auto measures those that are installed and takes the fastest."""
     threads: int | None = Field(default=None, ge=1, validation_alias=_env("ROOKERY_THREADS"))
-    """How many threads compute one image; all cores without it."""
+    """How many threads compute; without it, as many as this process may use CPUs."""
+    performance: Performance = Field(
+        default="latency", validation_alias=_env("ROOKERY_PERFORMANCE")
+    )
+    """latency: one image on all threads; throughput: several at once, where the library can."""
+    pin_threads: bool = Field(default=False, validation_alias=_env("ROOKERY_PIN_THREADS"))
+    """Whether each of those threads stays on a CPU of its own: not where others share them."""
+    model_cache: Path | None = Field(default=None, validation_alias=_env("ROOKERY_MODEL_CACHE"))
+    """A folder for compiled models, or off; without it, cache/models in ROOKERY_HOME."""
     top_k: int = Field(default=5, ge=1, le=1000, validation_alias=_env("ROOKERY_TOP_K"))
     """How many classes an answer lists."""
 
@@ -76,8 +89,10 @@ class Settings(BaseSettings):
     """The address to listen on; a container must listen on all of them."""
     port: int = Field(default=8080, ge=0, le=65535, validation_alias=_env("PORT"))
     """The port to listen on; 0 picks a free one. Knative sets it."""
-    concurrency: int = Field(default=2, ge=1, le=256, validation_alias=_env("ROOKERY_CONCURRENCY"))
-    """Images decoded and inferred at the same time."""
+    concurrency: int | None = Field(
+        default=None, ge=1, le=256, validation_alias=_env("ROOKERY_CONCURRENCY")
+    )
+    """Images decoded and inferred at the same time; without it, what suits the CPUs."""
     queue: int = Field(default=32, ge=0, le=4096, validation_alias=_env("ROOKERY_QUEUE"))
     """Requests that may wait for their turn; one more is answered 429."""
     drain_seconds: float = Field(
@@ -285,6 +300,16 @@ class Settings(BaseSettings):
         """
         return tokens(self.ingress_token, self.ingress_token_file, setting="ROOKERY_INGRESS_TOKEN")
 
+    def compiled_models(self) -> Path | None:
+        """Return the folder of compiled models; None where none are kept."""
+        if self.model_cache is None:
+            return self.home / "cache" / "models"
+        return None if self.model_cache == _NO_CACHE else self.model_cache
+
+    def images_at_once(self) -> int:
+        """Return how many images are worked on at the same time."""
+        return self.concurrency or images_at_once(usable_cpus(), self.threads, self.performance)
+
     def outgoing(self) -> Outgoing:
         """Return how we present ourselves where events are sent.
 
@@ -356,3 +381,8 @@ SECRET_VARIABLES: Final = frozenset(
 def read_home() -> Path:
     """Return ROOKERY_HOME, for what needs nothing else: a function's settings may be wrong here."""
     return Path(os.environ.get("ROOKERY_HOME") or str(Settings.model_fields["home"].default))
+
+
+def read_backend(default: str) -> str:
+    """Return ROOKERY_BACKEND, or *default* where it is not set, for what needs no other setting."""
+    return os.environ.get("ROOKERY_BACKEND") or default

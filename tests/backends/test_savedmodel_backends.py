@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rookery.backends.registry import create_backend
+from rookery.backends.savedmodel import first_line
 from rookery.errors import ModelInvalid
 from rookery.images.preprocessing import Preprocessing
 
@@ -31,7 +32,7 @@ def copy(tiny, tmp_path):
             {"input": Preprocessing(height=6, width=8)},
             r"input 'image' float32\(any, 8, 6, 3\) must be float32\(any, 6, 8, 3\)",
         ),
-        ({"format": "fixed"}, "reads SavedModels; tiny/1 is 'fixed'"),
+        ({"format": "fixed"}, "reads .*savedmodel.*; tiny/1 is fixed"),
         ({"signature": "serve"}, "'serve'"),
     ],
 )
@@ -91,3 +92,19 @@ def test_a_signature_with_two_inputs_is_refused(tiny, card):
 def test_openvino_says_that_it_runs_one_signature_only(tiny, card):
     with pytest.raises(ModelInvalid, match="choose ROOKERY_BACKEND=tensorflow"):
         create_backend("openvino").load(tiny, replace(card, signature="compare"))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "ValueError"),
+        ("not enough values\nTraceback", "not enough values"),
+        ("Input has 4 values\n\t [[{{node Reshape}}]] [Op:f]", "Input has 4 values"),
+        (
+            "Graph execution error:\n\nDetected at it\n\nInput has 4 values\n [[{{node Reshape}}]]",
+            "Input has 4 values",
+        ),
+    ],
+)
+def test_of_a_long_message_the_line_that_says_what_is_wrong_is_shown(message, reason):
+    assert first_line(ValueError(message)) == reason

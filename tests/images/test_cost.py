@@ -58,6 +58,23 @@ def test_the_thumbnail_in_the_metadata_and_pictures_behind_the_first_do_not_coun
     assert jpeg_scans(data[:2] + segment + data[2:] + thumbnail) == 1
 
 
+@pytest.mark.parametrize(("frame", "scans"), [(b"\xc0", 3), (b"\xc1", 3), (b"\xc2", 3)])
+def test_components_in_scans_of_their_own_are_counted(frame, scans):
+    header = b"\xff" + frame + b"\0\x11\x08\0\x40\0\x40\x03" + b"\0" * 9
+    one = b"\xff\xda\0\x08\x01\0\0\0\x3f\0" + b"data"
+    assert jpeg_scans(b"\xff\xd8" + header + one * 3 + b"\xff\xd9") == scans
+
+
+def test_what_follows_the_scan_that_has_all_components_is_not_looked_at(encode, quadrants):
+    data = encode(quadrants, "JPEG")
+    assert jpeg_scans(data[:-2] + b"\xff\xda" * 200) == 1
+
+
+def test_a_zero_in_the_place_of_a_marker_hides_no_scans(encode, quadrants):
+    data = encode(quadrants, "JPEG", progressive=True)
+    assert jpeg_scans(data[:2] + b"\xff\x00" + data[2:]) == jpeg_scans(data)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_have_a_number_of_scans(data):
     assert 0 <= jpeg_scans(b"\xff\xd8" + data) <= len(data)

@@ -94,19 +94,21 @@ def test_a_jpeg_scaled_while_decoding_is_close_to_the_exact_resize(grace_hopper,
 @pytest.mark.parametrize(
     ("size", "target", "scale"),
     [
-        ((2048, 2048), Preprocessing(height=224, width=224), 8),
-        ((1000, 1000), Preprocessing(height=224, width=224), 4),
-        ((448, 448), Preprocessing(height=224, width=224), 2),
-        ((447, 2000), Preprocessing(height=224, width=224), 1),
-        ((100, 100), Preprocessing(height=224, width=224), 1),
-        # Half of 512 is 256, and seven eighths of that are the 224 that are needed.
-        ((512, 512), Preprocessing(224, 224, resize="center-crop", crop_fraction=0.875), 2),
-        ((500, 512), Preprocessing(224, 224, resize="center-crop", crop_fraction=0.875), 1),
+        # Of every side at least twice as much is decoded as the model takes.
+        ((1600, 1600), Preprocessing(height=100, width=100), 8),
+        ((1599, 1600), Preprocessing(height=100, width=100), 4),
+        ((800, 800), Preprocessing(height=100, width=100), 4),
+        ((400, 400), Preprocessing(height=100, width=100), 2),
+        ((399, 2000), Preprocessing(height=100, width=100), 1),
+        ((90, 90), Preprocessing(height=100, width=100), 1),
+        # Half of 800 is 400, and half of that are the 200 that are needed.
+        ((800, 800), Preprocessing(100, 100, resize="center-crop", crop_fraction=0.5), 2),
+        ((798, 800), Preprocessing(100, 100, resize="center-crop", crop_fraction=0.5), 1),
         # On its side: the width of the file is the height of the picture.
-        ((800, 400), Preprocessing(height=400, width=200), 2),
+        ((800, 400), Preprocessing(height=200, width=100), 2),
     ],
 )
-def test_a_jpeg_is_decoded_at_the_smallest_scale_that_serves_the_model(  # noqa: PLR0913, PLR0917
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_keeps_its_answer(  # noqa: PLR0913, PLR0917
     size, target, scale, encode, limits, monkeypatch
 ):
     loaded = []

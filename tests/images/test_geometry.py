@@ -50,14 +50,16 @@ def test_a_crop_of_the_turned_picture_is_the_turned_crop(size, output, fraction)
     assert turned == pytest.approx(Box(box.top, box.left, box.bottom, box.right))
 
 
-@given(size=sizes, output=outputs, fraction=fractions)
-def test_the_smallest_useful_size_still_has_the_pixels_of_the_output(size, output, fraction):
+@given(size=sizes, output=outputs, fraction=fractions, oversampling=st.floats(1, 4))
+def test_the_smallest_useful_size_still_has_the_pixels_of_the_output(
+    size, output, fraction, oversampling
+):
     box = crop_box(size, output, replace(CROP, crop_fraction=fraction))
-    small = smallest_useful(size, box, output)
+    small = smallest_useful(size, box, output, oversampling)
     shrunk = scaled(box, small.width / size.width)
     assert small.width <= size.width
     assert small.height <= size.height
-    assert small == size or shrunk.width >= output.width * (1 - 1e-9)
+    assert small == size or shrunk.width >= oversampling * output.width * (1 - 1e-9)
 
 
 def test_a_picture_smaller_than_the_output_is_not_enlarged_before_it_is_decoded():

@@ -41,7 +41,10 @@ def test_a_card_of_a_newer_schema_is_refused(tmp_path, card):
         ({"name": "Birds"}, "name must be lowercase letters"),
         ({"version": 0}, "version must be an integer of at least 1, not 0"),
         ({"version": True}, "version must be an integer of at least 1, not True"),
-        ({"format": "torch"}, "format must be one of savedmodel, frozen, onnx, openvino, fixed, not 'torch'"),
+        (
+            {"format": "torch"},
+            "format must be one of savedmodel, frozen, onnx, openvino, fixed, not 'torch'",
+        ),
         ({"activation": 1}, "activation must be one of probabilities, logits, not 1"),
         ({"classes": "3"}, "classes must be an integer of at least 1, not '3'"),
         ({"labels": "/etc/passwd"}, "labels must stay inside the folder"),

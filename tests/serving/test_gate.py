@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from rookery.errors import Overloaded
-from rookery.serving.gate import Gate
+from rookery.serving.gate import Gate, images_at_once
 
 
 def enter(gate, number):
@@ -89,3 +89,22 @@ def test_the_answer_says_when_to_come_back_and_what_to_change():
     with gate.admit(), pytest.raises(Overloaded, match="ROOKERY_QUEUE") as raised, gate.admit():
         pytest.fail("admitted")
     assert raised.value.retry_after > 0
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "performance", "images"),
+    [
+        (1, None, "latency", 1),
+        (2, None, "latency", 2),
+        (4, None, "latency", 2),
+        (8, None, "latency", 2),
+        (8, 4, "latency", 3),
+        (8, 1, "latency", 8),
+        (2, 1, "latency", 2),
+        (2, 16, "latency", 1),
+        (1, None, "throughput", 1),
+        (8, None, "throughput", 8),
+    ],
+)
+def test_as_many_images_at_once_as_keep_the_cpus_busy(cpus, threads, performance, images):
+    assert images_at_once(cpus, threads, performance) == images

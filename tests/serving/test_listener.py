@@ -1,6 +1,10 @@
+import http.client
+import io
 import logging
 import resource
 import socket
+import threading
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -84,3 +88,51 @@ def test_a_client_that_has_gone_before_it_is_taken_in_is_no_fault(monkeypatch):
     assert theirs.recv(1) == b""  # closed
     server.close()
     theirs.close()
+
+
+@pytest.fixture
+def bodies():
+    """A server that tells where each body was kept while it arrived."""
+    kept = []
+
+    def app(environ, start_response):
+        # waitress hands on what it kept the body in; a long one is a temporary file.
+        kept.append(isinstance(environ["wsgi.input"], io.BytesIO))
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    server = Server(
+        app, host="127.0.0.1", port=0, threads=1, max_body_bytes=1 << 24, drain_seconds=1
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server, kept
+    server.stop()
+    thread.join()
+
+
+def post(connection, length):
+    connection.request("POST", "/", b"\0" * length)
+    assert connection.getresponse().read() == b""
+
+
+def test_the_body_of_whoever_comes_alone_stays_in_memory(bodies):
+    server, kept = bodies
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+    post(connection, 8_000_000)
+    connection.close()
+    assert kept == [True]
+
+
+def test_who_comes_among_others_has_a_share_of_the_memory(bodies, monkeypatch):
+    server, kept = bodies
+    monkeypatch.setattr(listener_module, "_BODIES_BYTES", 4_000_000)
+    address = urlsplit(server.url).netloc
+    connections = [http.client.HTTPConnection(address) for _ in range(4)]
+    for connection in connections:
+        post(connection, 1)
+    post(connections[0], 900_000)
+    post(connections[1], 1_100_000)
+    for connection in connections:
+        connection.close()
+    assert kept == [True, True, True, True, True, False]

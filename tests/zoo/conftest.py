@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from rookery.cli.models import command
+from rookery.cli.root import root
 from rookery.models.repository import Repository
 
 
@@ -143,7 +143,7 @@ def run(home):
     del home
 
     def rookery_models(*arguments, fails=None):
-        result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(root, ["models", *map(str, arguments)])
         if fails is None:
             assert result.exception is None, result.output
             return result.output

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from rookery.errors import ModelInvalid
-from rookery.zoo import efficientnet_lite0, resnet50
+from rookery.images.decode import decode
+from rookery.images.limits import ImageLimits
+from rookery.images.normalize import normalize
+from rookery.images.preprocessing import Preprocessing
+from rookery.zoo import efficientnet_lite0
+from rookery.zoo.catalog import ZOO
+from rookery.zoo.random_weights import randomize
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
@@ -28,11 +34,6 @@ def lite0(keras):
 def test_lite0_has_the_published_number_of_parameters(lite0):
     assert lite0.count_params() == 4_694_024
     assert sum(int(np.prod(weight.shape)) for weight in lite0.trainable_weights) == 4_652_008
-
-
-def test_lite0_takes_images_and_gives_a_thousand_classes(lite0):
-    assert lite0.input_shape == (None, 224, 224, 3)
-    assert lite0.output_shape == (None, 1000)
 
 
 def test_every_tensor_of_the_package_is_used(lite0):
@@ -85,48 +86,67 @@ def test_a_checkpoint_that_is_not_there_is_named(dense, tmp_path):
         efficientnet_lite0.load_weights(dense, tmp_path / "gone.pth")
 
 
-@pytest.fixture(scope="module")
-def resnet(keras):
+# --- every network -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[name for name in ZOO if ZOO[name].network is not None])
+def built(request, keras):
+    """A model of the catalog, and its network as Keras builds it."""
     del keras
-    return resnet50.build()
+    model = ZOO[request.param]
+    return model, model.network.build()
 
 
-def test_resnet50_has_the_published_number_of_parameters(resnet):
-    assert resnet.count_params() == 25_636_712
-    assert (resnet.input_shape, resnet.output_shape) == ((None, 224, 224, 3), (None, 1000))
+def test_a_network_takes_the_images_of_its_card_and_gives_a_thousand_classes(built):
+    model, network = built
+    size = (model.card.input.height, model.card.input.width)
+    assert network.input_shape == (None, *size, 3)
+    assert network.output_shape == (None, 1000)
 
 
-def test_resnet50_reads_weights_in_the_published_format(resnet, tmp_path):
-    import h5py
-    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
-
-    bias = resnet.get_layer("predictions").bias
-    bias.assign(np.arange(1000, dtype=np.float32))
-    path = tmp_path / "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
-    with h5py.File(path, "w") as file:
-        save_weights_to_hdf5_group(file, resnet)
-    bias.assign(np.zeros(1000, np.float32))
-    resnet50.load_weights(resnet, path)
-    np.testing.assert_array_equal(bias, np.arange(1000))
+def test_the_catalog_knows_how_many_parameters_a_network_has(built):
+    model, network = built
+    assert network.count_params() == model.card.parameters
 
 
-def other_network(path, keras):
-    import h5py
-    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+def operations(layer):
+    """The multiplications and additions of a layer for one image, each counted as one."""
+    if type(layer).__name__ not in {"Conv2D", "DepthwiseConv2D", "Dense"}:
+        return 0
+    places = np.prod(layer.output.shape[1:-1], initial=1)
+    return int(2 * np.prod(layer.kernel.shape) * places)
 
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    with h5py.File(path, "w") as file:
-        save_weights_to_hdf5_group(file, model)
+
+def test_the_catalog_knows_what_an_image_costs(built):
+    model, network = built
+    counted = sum(operations(layer) for layer in network.layers) / 1e9
+    assert model.card.gflops == pytest.approx(counted, abs=0.005)
 
 
-def no_hdf5(path, keras):
+# One without batch normalization, the deepest, and the one that Keras leaves blind.
+@pytest.mark.parametrize("name", ["googlenet", "inception-v3", "mobilenet-v3"])
+def test_random_weights_see_a_difference_between_photographs(name, keras, photographs):
     del keras
-    path.write_bytes(b"not hdf5")
+    preprocessing = ZOO[name].card.input
+    network = ZOO[name].network.build()
+    randomize(network, preprocessing)
+    batch = np.stack(
+        [
+            normalize(decode(data, preprocessing, ImageLimits()).pixels, preprocessing)
+            for data in photographs.values()
+        ]
+    )
+    answers = np.asarray(network(batch, training=False))
+    assert len(set(answers.argmax(axis=1))) == len(photographs)
+    assert np.isfinite(answers).all()
 
 
-@pytest.mark.parametrize("write", [other_network, no_hdf5])
-def test_a_file_without_resnet50_weights_is_refused(write, resnet, keras, tmp_path):
-    path = tmp_path / "weights.h5"
-    write(path, keras)
-    with pytest.raises(ModelInvalid, match=r"weights\.h5 holds no ResNet50 weights"):
-        resnet50.load_weights(resnet, path)
+def test_random_weights_are_the_same_every_time(keras):
+    networks = []
+    for _ in range(2):
+        layers = [keras.layers.Conv2D(2, 3), keras.layers.BatchNormalization()]
+        layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, "softmax")]
+        networks.append(keras.Sequential([keras.Input((8, 8, 3)), *layers]))
+        randomize(networks[-1], Preprocessing(height=8, width=8))
+    for one, other in zip(networks[0].weights, networks[1].weights, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -42,7 +42,7 @@ def answers(version, photographs):
 def test_grace_hopper_wears_a_military_uniform(backend, answers):
     best, _ = answers[backend, "grace_hopper"]
     assert best[0].label == "military uniform"
-    assert best[0].probability == pytest.approx(0.434, abs=0.02)
+    assert best[0].probability == pytest.approx(0.463, abs=0.01)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,90 +1,123 @@
-"""The fast CPU backend: OpenVINO reads the SavedModel as it is, without converting it."""
+"""The fast CPU backend: OpenVINO reads every format a version may have, without converting it."""
 
+import hashlib
+import json
+import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.backends.compiled import CompiledModels
+from rookery.backends.layout import interleaved, is_planar, to_planar
 from rookery.backends.options import Options
 from rookery.backends.protocol import Signature, TensorSpec
 from rookery.backends.signature import check_batch, check_signature
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
-from rookery.models.card import ModelCard
+from rookery.models.card import ModelCard, ModelFormat
+from rookery.models.formats import FILES, choose_format, formats
 
 if TYPE_CHECKING:
     import openvino
 
+_log = logging.getLogger(__name__)
+
+_Properties = dict[str, str | int | bool]
+
 # The one signature OpenVINO's SavedModel reader looks for.
-_SIGNATURE = "serving_default"
+_SIGNATURE: Final = "serving_default"
+# What is closest to OpenVINO first.
+_FORMATS: Final[tuple[ModelFormat, ...]] = ("openvino", "savedmodel", "onnx", "frozen")
 
 
 class OpenVinoBackend:
-    """Loads SavedModels with OpenVINO, which is imported by the first load."""
+    """Loads models with OpenVINO, which is imported by the first load."""
 
     name = "openvino"
 
     def __init__(self, options: Options) -> None:
         """Run models as *options* say."""
-        self._threads = options.threads
+        self._options = options
 
     def load(self, directory: Path, card: ModelCard) -> "OpenVinoModel":
-        """Read and compile the SavedModel in *directory* for the lowest latency of one batch.
+        """Read and compile the model in *directory*, or take what an earlier load compiled.
 
         Raises:
             BackendMissing: OpenVINO is not installed.
-            ModelInvalid: there is no SavedModel, it is damaged, or it does not fit *card*.
+            ModelInvalid: no format OpenVINO reads is there, it is damaged, or does not fit *card*.
         """
-        if card.format != "savedmodel":
-            raise ModelInvalid(
-                f"openvino reads SavedModels; {card.name}/{card.version} is {card.format!r}"
-            )
-        if card.signature != _SIGNATURE:
+        chosen = self._choose(directory, card)
+        library = import_openvino()
+        try:
+            compiled = self._compile(library, directory, chosen, card)
+        # OpenVINO raises RuntimeError for everything that comes from its C++ side.
+        except RuntimeError as exc:
+            raise ModelInvalid(f"OpenVINO cannot load {directory}: {_reason(exc)}") from exc
+        model = OpenVinoModel(compiled, card)
+        check_signature(model.signature, directory, card)
+        return model
+
+    def _choose(self, directory: Path, card: ModelCard) -> ModelFormat:
+        if card.signature == _SIGNATURE:
+            return choose_format(card, directory, _FORMATS, self.name)
+        others = tuple(one for one in _FORMATS if one != "savedmodel")
+        if "savedmodel" in formats(card) and not set(others).intersection(formats(card)):
             raise ModelInvalid(
                 f"openvino runs the signature {_SIGNATURE!r}, the card names {card.signature!r}; "
                 "export the model with that name or choose ROOKERY_BACKEND=tensorflow"
             )
-        if not (directory / "saved_model.pb").is_file():
-            raise ModelInvalid(f"{directory} holds no SavedModel: no saved_model.pb is in it")
-        try:
-            import openvino  # noqa: PLC0415 - a heavy, optional library
-        except ModuleNotFoundError as exc:
-            if exc.name != "openvino":
-                raise
-            raise BackendMissing(
-                'OpenVINO is not installed; run: pip install "rookery[openvino]"'
-            ) from exc
-        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
-        if self._threads is not None:
-            options["INFERENCE_NUM_THREADS"] = self._threads
-        try:
-            core = openvino.Core()
-            compiled = core.compile_model(core.read_model(directory), "CPU", options)
-        # OpenVINO raises RuntimeError for everything that comes from its C++ side.
-        except RuntimeError as exc:
-            raise ModelInvalid(f"OpenVINO cannot load {directory}: {_last_line(exc)}") from exc
-        model = OpenVinoModel(compiled)
-        check_signature(model.signature, directory, card)
-        return model
+        return choose_format(card, directory, others, self.name)
+
+    def _compile(
+        self, library: ModuleType, directory: Path, chosen: ModelFormat, card: ModelCard
+    ) -> "openvino.CompiledModel":
+        core: openvino.Core = library.Core()
+        properties = _properties(self._options)
+
+        def compile_file() -> "openvino.CompiledModel":
+            path = directory if chosen == "savedmodel" else directory / FILES[chosen]
+            return core.compile_model(core.read_model(path), "CPU", properties)
+
+        # Without the digests of its files nothing tells one model from another.
+        if self._options.cache is None or not card.files:
+            return compile_file()
+        kept = CompiledModels(self._options.cache)
+        key = _key(core, library.__version__, properties, chosen, card)
+        blob = kept.read(key)
+        if blob is not None:
+            try:
+                return core.import_model(
+                    library.Tensor(np.frombuffer(blob, np.uint8)), "CPU", properties
+                )
+            except RuntimeError as exc:
+                _log.warning("a compiled model is not taken (%s); compiling anew", _reason(exc))
+        compiled = compile_file()
+        kept.write(key, compiled.export_model().getvalue())
+        return compiled
 
 
 class OpenVinoModel:
     """A compiled model and its idle infer requests: as many as threads ever ran at once."""
 
-    def __init__(self, compiled: "openvino.CompiledModel") -> None:
-        """Take names, types and shapes from *compiled*."""
+    def __init__(self, compiled: "openvino.CompiledModel", card: ModelCard) -> None:
+        """Take names, types and shapes from *compiled*; of an output's names the *card*'s."""
         self._compiled = compiled
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        inputs = tuple(_spec(port, card) for port in compiled.inputs)
+        self._planar = len(inputs) == 1 and is_planar(inputs[0], card)
         self._signature = Signature(
-            inputs=tuple(_spec(port) for port in compiled.inputs),
-            outputs=tuple(_spec(port) for port in compiled.outputs),
+            inputs=(interleaved(inputs[0]),) if self._planar else inputs,
+            outputs=tuple(_spec(port, card) for port in compiled.outputs),
         )
 
     @property
     def signature(self) -> Signature:
-        """The SavedModel's `serving_default`, with the same names as TensorFlow gives it."""
+        """What the model takes and gives, with the names that TensorFlow has for them."""
         return self._signature
 
     def __call__(self, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
@@ -96,14 +129,15 @@ class OpenVinoModel:
         check_batch(batch, self._signature)
         request = self._take()
         try:
-            results = request.infer({0: batch}, share_inputs=True)
+            blob = to_planar(batch) if self._planar else batch
+            results = request.infer({0: blob}, share_inputs=True)
             # Copied: the request's own memory is the next caller's.
             return {
                 spec.name: np.array(results[index], np.float32)
                 for index, spec in enumerate(self._signature.outputs)
             }
         except (RuntimeError, ValueError, TypeError) as exc:
-            raise BackendFailed(f"OpenVINO failed on {batch.shape}: {_last_line(exc)}") from exc
+            raise BackendFailed(f"OpenVINO failed on {batch.shape}: {_reason(exc)}") from exc
         finally:
             self._idle.put(request)
 
@@ -114,9 +148,67 @@ class OpenVinoModel:
             return self._compiled.create_infer_request()
 
 
-def _spec(port: "openvino.ConstOutput") -> TensorSpec:
-    # A tensor may carry several names; the shortest is the SavedModel's own.
-    name = min(port.get_names() or {port.get_any_name()}, key=lambda name: (len(name), name))
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its telemetry.
+
+    Raises:
+        BackendMissing: it is not installed.
+    """
+    # It reports its import to Google Analytics, from a thread and through a socket, both of which
+    # a snapshot forbids. None makes that an ImportError, upon which it uses a stub; so does NNCF.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino  # noqa: PLC0415 - a heavy, optional library
+    except ModuleNotFoundError as exc:
+        if exc.name != "openvino":
+            raise
+        raise BackendMissing(
+            'OpenVINO is not installed; run: pip install "rookery[openvino]"'
+        ) from exc
+    module: ModuleType = openvino
+    return module
+
+
+def _properties(options: Options) -> _Properties:
+    properties: _Properties = {
+        "PERFORMANCE_HINT": options.performance.upper(),
+        # OpenVINO's own choice is to pin, always from the first CPU on: two processes that share
+        # a machine would share those.
+        "ENABLE_CPU_PINNING": options.pin,
+    }
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    return properties
+
+
+def _key(
+    core: "openvino.Core",
+    library: str,
+    properties: _Properties,
+    chosen: ModelFormat,
+    card: ModelCard,
+) -> str:
+    """Name all that a compiled model depends on."""
+    facts = {
+        "files": card.files,
+        "format": chosen,
+        "library": library,
+        "cpu": [
+            str(core.get_property("CPU", name))
+            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+        ],
+        "properties": properties,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return f"{card.name}-{card.version}-openvino-{digest[:32]}"
+
+
+def _spec(port: "openvino.ConstOutput", card: ModelCard) -> TensorSpec:
+    # A tensor may carry several names, in frozen graphs with the number of an output; where none
+    # is the card's, the shortest is the SavedModel's own.
+    found = port.get_names() or {port.get_any_name()}
+    names = {name.removesuffix(":0") for name in found}
+    name = card.output if card.output in names else min(names, key=lambda one: (len(one), one))
     shape = tuple(
         None if dimension.is_dynamic else dimension.get_length()
         for dimension in port.get_partial_shape()
@@ -124,6 +216,11 @@ def _spec(port: "openvino.ConstOutput") -> TensorSpec:
     return TensorSpec(name, port.get_element_type().to_dtype().name, shape)
 
 
-def _last_line(exc: Exception) -> str:
-    """OpenVINO's messages begin with C++ source positions; the cause stands last."""
-    return str(exc).strip().rpartition("\n")[2] or type(exc).__name__
+def _reason(exc: Exception) -> str:
+    """OpenVINO's messages begin with C++ source positions; the cause stands last.
+
+    Of operations it does not know it makes a list, with advice for programmers after it.
+    """
+    lines = str(exc).strip().splitlines()
+    listed = [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
+    return "; ".join(listed) or (lines[-1] if lines else type(exc).__name__)

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +15,31 @@ from rookery.backends.signature import check_batch
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-    from tensorflow.types.experimental import ConcreteFunction
+    from collections.abc import Callable
+
+    from tensorflow import Tensor
+    from tensorflow import TensorSpec as TfSpec
+
+_NODE: Final = "[[{{node"
 
 
 class SavedFunction:
     """A loaded model. TensorFlow functions may run on many threads at once."""
 
-    def __init__(self, tf: ModuleType, loaded: object, function: "ConcreteFunction") -> None:
-        """Keep *loaded*: it owns the variables that *function* reads."""
+    def __init__(
+        self,
+        tf: ModuleType,
+        signature: Signature,
+        call: "Callable[[Tensor], Mapping[str, Tensor]]",
+    ) -> None:
+        """Run *call*, which owns what it needs, and takes the only input of *signature*."""
         self._tf = tf
-        self._loaded = loaded
-        self._function = function
-        _, inputs = function.structured_input_signature
-        self._signature = Signature(
-            inputs=_specs(inputs), outputs=_specs(function.structured_outputs)
-        )
+        self._signature = signature
+        self._call = call
 
     @property
     def signature(self) -> Signature:
-        """The signature that was opened."""
+        """What the model takes and gives."""
         return self._signature
 
     def __call__(self, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
@@ -44,10 +50,14 @@ class SavedFunction:
         """
         check_batch(batch, self._signature)
         try:
-            outputs = self._function(**{self._signature.inputs[0].name: self._tf.constant(batch)})
+            outputs = self.call(self._tf.constant(batch))
         except (ValueError, TypeError, self._tf.errors.OpError) as exc:
-            raise BackendFailed(f"TensorFlow failed on {batch.shape}: {_first_line(exc)}") from exc
+            raise BackendFailed(f"TensorFlow failed on {batch.shape}: {first_line(exc)}") from exc
         return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+    def call(self, image: "Tensor") -> "Mapping[str, Tensor]":
+        """Run one batch that is TensorFlow's own, to trace, freeze or compile it."""
+        return self._call(image)
 
 
 def open_savedmodel(directory: Path, signature: str) -> SavedFunction:
@@ -74,14 +84,24 @@ def open_savedmodel(directory: Path, signature: str) -> SavedFunction:
         RuntimeError,
         tf.errors.OpError,
     ) as exc:
-        raise ModelInvalid(f"TensorFlow cannot load {directory}: {_first_line(exc)}") from exc
+        raise ModelInvalid(f"TensorFlow cannot load {directory}: {first_line(exc)}") from exc
     function = loaded.signatures.get(signature)
     if function is None:
         there = ", ".join(sorted(loaded.signatures)) or "none"
         raise ModelInvalid(
             f"the SavedModel in {directory} has no signature {signature!r}; it has {there}"
         )
-    return SavedFunction(tf, loaded, function)
+    _, inputs = function.structured_input_signature
+    described = Signature(inputs=_specs(inputs), outputs=_specs(function.structured_outputs))
+    name = described.inputs[0].name if described.inputs else ""
+
+    def call(image: "Tensor") -> "Mapping[str, Tensor]":
+        # Named here so that it lives as long: it owns the variables that the function reads.
+        _ = loaded
+        outputs: Mapping[str, Tensor] = function(**{name: image})
+        return outputs
+
+    return SavedFunction(tf, described, call)
 
 
 def import_tensorflow() -> ModuleType:
@@ -105,7 +125,7 @@ def import_tensorflow() -> ModuleType:
     return module
 
 
-def _specs(tensors: "Mapping[str, tf.TensorSpec]") -> tuple[TensorSpec, ...]:
+def _specs(tensors: "Mapping[str, TfSpec]") -> tuple[TensorSpec, ...]:
     """Describe *tensors*, by name: a SavedModel keeps no order."""
     return tuple(
         TensorSpec(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
@@ -113,6 +133,9 @@ def _specs(tensors: "Mapping[str, tf.TensorSpec]") -> tuple[TensorSpec, ...]:
     )
 
 
-def _first_line(exc: Exception) -> str:
-    """TensorFlow's messages go on with graphs and tracebacks; their first line says it."""
-    return str(exc).strip().partition("\n")[0] or type(exc).__name__
+def first_line(exc: Exception) -> str:
+    """Return the line of *exc* that says what is wrong: graphs and tracebacks stand around it."""
+    lines = [line.strip() for line in str(exc).strip().splitlines()]
+    # The failing node is named behind the reason; what comes first then is only a heading.
+    marked = [before for before, line in pairwise(lines) if _NODE in line]
+    return next((line for line in (*marked[:1], *lines) if line), type(exc).__name__)

@@ -34,7 +34,7 @@ def check_batch(batch: NDArray[np.float32], signature: Signature) -> None:
     spec = signature.inputs[0]
     if batch.dtype.name != spec.dtype or not _matches(batch.shape, spec.shape):
         raise BackendFailed(
-            f"the batch is {batch.dtype}{_shape(batch.shape)}, the model takes {_show(spec)}"
+            f"the batch is {batch.dtype}{_shape(batch.shape)}, the model takes {show(spec)}"
         )
 
 
@@ -45,17 +45,17 @@ def _input_problems(signature: Signature, card: ModelCard) -> list[str]:
     (spec,) = signature.inputs
     expected = (None, card.input.height, card.input.width, 3)
     if spec.dtype != "float32" or not _matches(spec.shape, expected):
-        return [f"input {_show(spec)} must be float32{_shape(expected)}, as the card says"]
+        return [f"input {show(spec)} must be float32{_shape(expected)}, as the card says"]
     return []
 
 
 def _output_problems(signature: Signature, card: ModelCard) -> list[str]:
     spec = next((spec for spec in signature.outputs if spec.name == card.output), None)
     if spec is None:
-        names = ", ".join(_show(spec) for spec in signature.outputs) or "none"
+        names = ", ".join(show(spec) for spec in signature.outputs) or "none"
         return [f"the card's output {card.output!r} does not exist; the model has {names}"]
     if spec.dtype != "float32" or not _matches(spec.shape, (None, card.classes)):
-        return [f"output {_show(spec)} must be float32{_shape((None, card.classes))}"]
+        return [f"output {show(spec)} must be float32{_shape((None, card.classes))}"]
     return []
 
 
@@ -67,7 +67,8 @@ def _matches(found: tuple[int | None, ...], expected: tuple[int | None, ...]) ->
     )
 
 
-def _show(spec: TensorSpec) -> str:
+def show(spec: TensorSpec) -> str:
+    """Describe *spec* to people: its name, type and shape."""
     return f"{spec.name!r} {spec.dtype}{_shape(spec.shape)}"
 
 

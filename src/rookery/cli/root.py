@@ -14,7 +14,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "broker": ("rookery.cli.broker", "Run and inspect the embedded broker."),
     "ceph": ("rookery.cli.ceph", "Run a real Ceph on this machine, and its notifications."),
     "deadletters": ("rookery.cli.deadletters", "List, show, retry and drop dead letters."),
-    "models": ("rookery.cli.models", "List, pull, import and export models."),
+    "models": ("rookery.cli.models", "List, pull, import, check and quantize models."),
     "put": ("rookery.cli.put", "Upload images, wait for their results and print them."),
     "reconcile": (
         "rookery.cli.reconcile",

@@ -47,7 +47,7 @@ Examples:
 @click.option("--host", help="The address to listen on [ROOKERY_HOST].")
 @click.option("--port", type=int, help="The port to listen on; 0 picks a free one [PORT].")
 @click.option("--model", help="The model to serve, NAME or NAME/VERSION [ROOKERY_MODEL].")
-@click.option("--backend", help="tensorflow, openvino or fixed [ROOKERY_BACKEND].")
+@click.option("--backend", help="openvino, auto or another library [ROOKERY_BACKEND].")
 @click.option(
     "--snapshot",
     metavar="DIR",

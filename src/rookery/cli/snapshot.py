@@ -64,7 +64,7 @@ Examples:
 )
 @functions_option
 @click.option("--model", help="The model to load, NAME or NAME/VERSION [ROOKERY_MODEL].")
-@click.option("--backend", help="tensorflow, openvino or fixed [ROOKERY_BACKEND].")
+@click.option("--backend", help="openvino, auto or another library [ROOKERY_BACKEND].")
 def create(
     *, function: str, output: Path, root: Path, model: str | None, backend: str | None
 ) -> None:

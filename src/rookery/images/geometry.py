@@ -71,11 +71,11 @@ def scaled(box: Box, factor: float) -> Box:
     return Box(box.left * factor, box.top * factor, box.right * factor, box.bottom * factor)
 
 
-def smallest_useful(size: Size, box: Box, output: Size) -> Size:
-    """Return the smallest size at which *box* still has at least the pixels of *output*.
+def smallest_useful(size: Size, box: Box, output: Size, oversampling: float = 1) -> Size:
+    """Return the smallest size at which *box* is still *oversampling* times as wide as *output*.
 
-    A picture of *size* may be decoded at any scale down to this one without ever having to be
-    enlarged again. Never larger than *size* itself.
+    And as high: a picture of *size* may be decoded at any scale down to this one without ever
+    having to be enlarged again. Never larger than *size* itself.
     """
-    factor = min(1.0, max(output.width / box.width, output.height / box.height))
+    factor = min(1.0, oversampling * max(output.width / box.width, output.height / box.height))
     return Size(ceil(size.width * factor), ceil(size.height * factor))

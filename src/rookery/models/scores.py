@@ -26,6 +26,19 @@ def classify_scores(
     Raises:
         BackendFailed: the output is absent, has another shape, or holds NaN or infinity.
     """
+    scores = probabilities(outputs, card, instance)
+    best = np.argsort(-scores, kind="stable")[:top_k]
+    return tuple(ClassScore(labels[index], int(index), float(scores[index])) for index in best)
+
+
+def probabilities(
+    outputs: Mapping[str, NDArray[np.float32]], card: ModelCard, instance: int = 0
+) -> NDArray[np.float64]:
+    """Return the probability of every class, shape (classes,), of one *instance* of a batch.
+
+    Raises:
+        BackendFailed: the output is absent, has another shape, or holds NaN or infinity.
+    """
     output = outputs.get(card.output)
     if output is None:
         raise BackendFailed(f"{card.name} gave no output {card.output!r}, only {sorted(outputs)}")
@@ -37,11 +50,7 @@ def classify_scores(
     scores = output[instance].astype(np.float64)  # (classes,)
     if not np.isfinite(scores).all():
         raise BackendFailed(f"{card.name} gave scores that are no numbers (NaN or infinity)")
-    probabilities = _softmax(scores) if card.activation == "logits" else scores
-    best = np.argsort(-probabilities, kind="stable")[:top_k]
-    return tuple(
-        ClassScore(labels[index], int(index), float(probabilities[index])) for index in best
-    )
+    return _softmax(scores) if card.activation == "logits" else scores
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 _ACCEPTS: Final = 64  # in one turn: those who wait in the kernel must not wait for one turn each
 _SHARE: Final = 20  # a twentieth of the connections goes at a time, as looking at all takes a while
 _SWEEP_SECONDS: Final = 0.5
+# A photograph of 8 MB took 10 ms longer through a file and in smaller pieces.
+_RECEIVE_BYTES: Final = 256 * 1024
+_BODIES_BYTES: Final = 64 * 1024 * 1024
 _PAUSE_SECONDS: Final = 0.05
 _FOREVER: Final = 10 * 365 * 86_400
 # A connection, and the file that a long body is kept in while it arrives.
@@ -69,7 +72,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 channel_timeout=_FOREVER,
                 connection_limit=_FOREVER,
                 ident=None,
-                recv_bytes=65536,
+                recv_bytes=_RECEIVE_BYTES,
             ),
             bind_socket=False,
             sockinfo=(bound.family, bound.type, bound.proto, bound.getsockname()),
@@ -81,6 +84,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         if now < self._next_sweep:
             return
         self._next_sweep = now + _SWEEP_SECONDS
+        self._share_memory()
         for channel in tuple(self.active_channels.values()):
             channel.enforce(self._limits, now)
 
@@ -113,6 +117,15 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             if len(self.active_channels) >= self._most:
                 self._make_room()
             self.channel_class(self, connection, address, self.adj, map=self._map)
+            self._share_memory()
+
+    def _share_memory(self) -> None:
+        """Say how much of a body that begins now may stay in memory; what is longer is a file.
+
+        Whoever comes as the n-th gets an n-th, so all have less than eight times as much as one,
+        even where they are a thousand and all send slowly.
+        """
+        self.adj.inbuf_overflow = _BODIES_BYTES // max(1, len(self.active_channels))
 
     def _make_room(self) -> bool:
         """Close those connections that can best be spared; return whether there were any."""

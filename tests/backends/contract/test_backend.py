@@ -1,6 +1,7 @@
-"""What every backend promises: one suite, run on all of them."""
+"""What every backend promises: one suite, run on all of them, with every format they read."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,34 @@ def images(count, seed=0):
     return np.random.default_rng(seed).random((count, 8, 6, 3), np.float32)
 
 
-@pytest.fixture(scope="module", params=backend_names())
-def backend(request):
-    return create_backend(request.param)
+FORMATS = {
+    "fixed": ["savedmodel"],
+    "opencv": ["frozen", "onnx"],
+    "openvino": ["openvino", "savedmodel", "onnx", "frozen"],
+    "tensorflow": ["savedmodel", "frozen"],
+    "tensorflow-frozen": ["frozen", "savedmodel"],
+    "tensorflow-xla": ["savedmodel", "frozen"],
+}
+# It has an environment of its own, see tests/backends/test_itex.py.
+ELSEWHERE = {"itex"}
+CASES = [(name, format_) for name, formats in FORMATS.items() for format_ in formats]
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def backend(case):
+    name, _ = case
+    return create_backend(name)
+
+
+@pytest.fixture(scope="module")
+def card(case, card):
+    _, format_ = case
+    return replace(card, format=format_, other_formats=())
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +52,8 @@ def model(backend, tiny, card):
     return backend.load(tiny, card)
 
 
-def test_it_goes_by_the_name_it_is_registered_under(backend):
-    assert backend.name in backend_names()
+def test_every_backend_is_here():
+    assert FORMATS.keys() | ELSEWHERE == set(backend_names())
 
 
 def test_the_signature_is_the_card_s(model):
@@ -40,6 +66,14 @@ def test_a_batch_of_any_size_gives_one_row_of_probabilities_each(count, model):
     scores = model(images(count))["scores"]
     assert (scores.shape, scores.dtype) == ((count, 3), np.float32)
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_it_gives_what_the_network_is(backend, model, expected):
+    batch = images(5)
+    if backend.name == "fixed":
+        np.testing.assert_allclose(model(batch)["scores"][:, 0], 4 / 7, rtol=1e-5)
+    else:
+        np.testing.assert_allclose(model(batch)["scores"], expected(batch), atol=1e-6)
 
 
 def test_every_output_of_the_signature_is_returned_by_name(model):

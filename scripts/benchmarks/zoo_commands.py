@@ -1,0 +1,34 @@
+"""Models made by the user's own commands, in this checkout's home."""
+
+import subprocess
+import sys
+
+from bare import find
+from rookery.errors import ModelNotFound
+from rookery.models.formats import formats
+from rookery.models.repository import ModelVersion
+
+
+def pulled(name: str, weights: str) -> ModelVersion | None:
+    """Return *name*, made with such weights where it is not here; None where that fails."""
+    version = newest(name)
+    # One made by an older Rookery is not frozen; somebody's real weights are not replaced.
+    ours = version is None or weights == "published" or version.card.source.startswith("random")
+    if version is None or (ours and "frozen" not in formats(version.card)):
+        run_rookery("models", "pull", name, f"--weights={weights}")
+    return newest(name)
+
+
+def newest(name: str) -> ModelVersion | None:
+    """Return the newest version of *name*; None where there is none."""
+    try:
+        return find(name)
+    except ModelNotFound:
+        return None
+
+
+def run_rookery(*arguments: str) -> None:
+    """Run a command, and say so; one that fails has said why."""
+    print(f"  rookery {' '.join(arguments)}", file=sys.stderr, flush=True)
+    command = (sys.executable, "-m", "rookery", *arguments)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)

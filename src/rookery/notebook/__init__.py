@@ -1,0 +1,1 @@
+"""Models as Python functions, for notebooks and scripts."""

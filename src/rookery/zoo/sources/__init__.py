@@ -1,0 +1,1 @@
+"""The files in which users bring their own models, one module for each kind."""
