@@ -19,7 +19,7 @@ from rookery.errors import BackendMissing
 from rookery.models.card import dump
 from rookery.models.repository import ModelVersion
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = pytest.mark.end_to_end
 
 PROGRAM = Path(__file__).with_name("itex_program.py")
 BATCH = np.random.default_rng(0).random((3, 8, 6, 3), np.float32)

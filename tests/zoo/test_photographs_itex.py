@@ -10,6 +10,8 @@ from rookery.images.decode import decode
 from rookery.images.limits import ImageLimits
 from rookery.images.normalize import normalize
 
+pytestmark = pytest.mark.end_to_end
+
 # Sums in another order, as between our own backends.
 TOLERANCE = 1e-4
 DAISY = 985

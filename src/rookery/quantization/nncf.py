@@ -71,7 +71,7 @@ def to_int8(
     try:
         # Its progress bars are rich's, which are written to whatever is stdout at the time.
         with redirect_stdout(StringIO()):
-            network = library.Core().read_model(path)
+            network = _read(library, path, chosen)
             planar = is_planar(_input(network), card)
             quantized = nncf.quantize(
                 network,
@@ -88,6 +88,14 @@ def to_int8(
         raise QuantizationRefused(
             f"NNCF cannot quantize {card.name}/{card.version}: {_first_line(exc)}"
         ) from exc
+
+
+def _read(library: ModuleType, path: Path, chosen: ModelFormat) -> "openvino.Model":
+    if chosen == "openvino":
+        return library.Core().read_model(path)
+    # Not read_model, which leaves batch norms beside their convolutions until it is compiled: NNCF
+    # would round what stands in between, and cannot correct the bias.
+    return library.convert_model(path)
 
 
 def _input(network: "openvino.Model") -> TensorSpec:
