@@ -3,6 +3,7 @@ import json
 import boto3
 import pytest
 
+from rookery import connections
 from rookery.backends.fixed import FixedBackend
 from rookery.connections import connect
 from rookery.images.limits import ImageLimits
@@ -24,8 +25,35 @@ def test_connecting_needs_nobody_to_listen_yet(warmed, settings, unused_url):
         S3_SECRET_KEY="s",
         K_SINK=unused_url,
     )
-    with connect(warmed, "classify", everything, FunctionMetrics(), None) as subscriber:
+    with connect(warmed, "classify", everything, FunctionMetrics(), None, capacity=1) as subscriber:
         assert subscriber is not None
+
+
+def test_there_is_a_connection_for_every_request_that_may_be_inside(
+    warmed, settings, unused_url, monkeypatch
+):
+    kept = {}
+
+    def told(name):
+        real = getattr(connections, name)
+
+        def make(*arguments, concurrency, **options):
+            kept[name] = concurrency
+            return real(*arguments, concurrency=concurrency, **options)
+
+        monkeypatch.setattr(connections, name, make)
+
+    told("connect_to_s3")
+    told("connect_sink")
+    everything = settings(
+        S3_ENABLED="true",
+        S3_BUCKET_NAME="images",
+        S3_ENDPOINT_URL=unused_url,
+        K_SINK=unused_url,
+        ROOKERY_QUEUE="30",
+    )
+    with connect(warmed, "classify", everything, FunctionMetrics(), None, capacity=7):
+        assert kept == {"connect_to_s3": 7, "connect_sink": 7}
 
 
 @pytest.fixture
@@ -51,7 +79,7 @@ def outcomes(settings, storage, announced, tmp_path):
 
     def start(warmed, name="classify"):
         metrics = FunctionMetrics()
-        with connect(warmed, name, everything, metrics, None) as subscriber:
+        with connect(warmed, name, everything, metrics, None, capacity=1) as subscriber:
             (result,) = subscriber.handle({"content-type": "application/json"}, announced)
         count = metrics.registry.get_sample_value
         outcomes = ("completed", "repeated")
@@ -79,5 +107,5 @@ def test_another_function_or_answer_is_no_repeat(outcomes, warmed, penguins):
 
 def test_a_redis_that_is_down_does_not_hinder_the_start(warmed, settings, unused_url):
     everything = settings(ROOKERY_DEDUP=unused_url.replace("http", "redis"))
-    with connect(warmed, "classify", everything, FunctionMetrics(), None) as subscriber:
+    with connect(warmed, "classify", everything, FunctionMetrics(), None, capacity=1) as subscriber:
         assert subscriber is not None

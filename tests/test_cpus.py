@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.cpus import groups, usable_cpus, v1_quota, v2_quota
+from rookery.cpus import groups, has_int8_instructions, usable_cpus, v1_quota, v2_quota
 
 MICROSECONDS = st.integers(min_value=1, max_value=10**12)
 
@@ -166,3 +166,20 @@ def test_a_group_is_never_looked_for_outside_its_mount(parts):
     [group] = groups(f"0::/{'/'.join(parts)}", "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 none rw")
     assert group.mount == PurePosixPath("/sys/fs/cgroup")
     assert Path(group.path).resolve().is_relative_to(Path(group.mount).resolve())
+
+
+# --- int8 ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cpu", "expected"),
+    [
+        ("GenuineIntel/6/85 avx512f avx512_vnni", True),
+        ("GenuineIntel/6/183 avx2 avx_vnni", True),
+        ("GenuineIntel/6/143 amx_int8 amx_tile", True),
+        ("AuthenticAMD/25/1 avx avx2 fma", False),
+        ("", False),
+    ],
+)
+def test_int8_is_quick_where_the_cpu_multiplies_it_at_once(cpu, expected):
+    assert has_int8_instructions(cpu) == expected

@@ -72,6 +72,12 @@ def test_neither_what_computes_nothing_nor_what_compiles_for_long_is_a_candidate
 
 
 @pytest.fixture
+def learned(penguins):
+    """A model that computes something."""
+    return replace(penguins, card=replace(penguins.card, format="savedmodel"))
+
+
+@pytest.fixture
 def measured(monkeypatch):
     """The batches that were measured with; no process is started."""
     batches = []
@@ -85,16 +91,38 @@ def measured(monkeypatch):
     return batches
 
 
-def test_what_was_found_is_remembered(measured, penguins, tmp_path, caplog):
+def test_what_was_found_is_remembered(measured, learned, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        first, second = (choose_fastest(penguins, tmp_path, Options(threads=2)) for _ in range(2))
+        first, second = (choose_fastest(learned, tmp_path, Options(threads=2)) for _ in range(2))
     assert (first, second, len(measured)) == ("openvino", "openvino", 1)
     line = "auto chose openvino for penguins/1: openvino 8.0 ms, tensorflow 30.0 ms (measured "
     assert caplog.messages == [f"{line}now)", f"{line}before)"]
 
 
-def test_the_pictures_look_different(measured, penguins, tmp_path):
-    choose_fastest(penguins, tmp_path, Options())
+@pytest.mark.parametrize(("transient", "times"), [(True, 2), (False, 1)])
+def test_what_may_pass_is_not_remembered(transient, times, learned, tmp_path, monkeypatch):
+    measured = []
+
+    def run_trials(*_, **__):
+        measured.append(1)
+        failed = Row("opencv", failure="it is not what it was", transient=transient)
+        return (row("openvino", 8), failed)
+
+    monkeypatch.setattr(fastest, "run_trials", run_trials)
+    for _ in range(2):
+        assert choose_fastest(learned, tmp_path, Options()) == "openvino"
+    assert len(measured) == times
+
+
+def test_a_model_that_computes_nothing_is_not_measured(measured, penguins, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        assert choose_fastest(penguins, tmp_path, Options()) == "fixed"
+    assert measured == []
+    assert caplog.messages == ["auto chose fixed for penguins/1: it computes nothing"]
+
+
+def test_the_pictures_look_different(measured, learned, tmp_path):
+    choose_fastest(learned, tmp_path, Options())
     (batch,) = measured
     assert batch.shape == (4, 8, 8, 3)
     assert len({one.tobytes() for one in batch}) == 4
@@ -107,19 +135,23 @@ def test_the_pictures_look_different(measured, penguins, tmp_path):
         {"candidates": ("openvino",)},
         {"facts": {"cpu": "another"}},
         {"facts": {"libraries": "openvino-9999"}},
+        {"facts": {"code": "patched"}},
+        {"gpus": ("nvidia0",)},
         {"card": {"files": {"model.xml": "0" * 64}}},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=str,
 )
 def test_what_may_make_another_the_fastest_is_measured_anew(
-    change, measured, penguins, tmp_path, monkeypatch
+    change, measured, learned, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(fastest, "verify", lambda *_: None)
-    choose_fastest(penguins, tmp_path, Options(threads=2))
+    choose_fastest(learned, tmp_path, Options(threads=2))
     here = fastest.facts("") | change.get("facts", {})
     monkeypatch.setattr(fastest, "facts", lambda _: here)
+    gpus = change.get("gpus", fastest.visible_gpus())
+    monkeypatch.setattr(fastest, "visible_gpus", lambda: gpus)
     choose_fastest(
-        replace(penguins, card=replace(penguins.card, **change.get("card", {}))),
+        replace(learned, card=replace(learned.card, **change.get("card", {}))),
         tmp_path,
         change.get("options", Options(threads=2)),
         candidates=change.get("candidates", CANDIDATES),
@@ -128,24 +160,24 @@ def test_what_may_make_another_the_fastest_is_measured_anew(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"backend": "openvino"}', '{"backend": "evil"}'])
-def test_a_damaged_memory_is_measured_anew(text, measured, penguins, tmp_path):
-    choose_fastest(penguins, tmp_path, Options())
+def test_a_damaged_memory_is_measured_anew(text, measured, learned, tmp_path):
+    choose_fastest(learned, tmp_path, Options())
     (kept,) = (tmp_path / "cache" / "backends").iterdir()
     kept.write_text(text)
-    assert choose_fastest(penguins, tmp_path, Options()) == "openvino"
+    assert choose_fastest(learned, tmp_path, Options()) == "openvino"
     assert len(measured) == 2
 
 
-def test_where_nothing_can_be_kept_it_is_measured_every_time(measured, penguins, tmp_path, caplog):
+def test_where_nothing_can_be_kept_it_is_measured_every_time(measured, learned, tmp_path, caplog):
     (tmp_path / "cache").write_text("a file where a folder would be")
     for _ in range(2):
-        assert choose_fastest(penguins, tmp_path, Options()) == "openvino"
+        assert choose_fastest(learned, tmp_path, Options()) == "openvino"
     assert len(measured) == 2
     assert "the next start will measure the backends again" in caplog.text
 
 
-def test_a_damaged_model_is_not_measured(measured, penguins, tmp_path):
-    damaged = replace(penguins, card=replace(penguins.card, files={"gone.bin": "0" * 64}))
+def test_a_damaged_model_is_not_measured(measured, learned, tmp_path):
+    damaged = replace(learned, card=replace(learned.card, files={"gone.bin": "0" * 64}))
     with pytest.raises(ModelInvalid, match=r"gone\.bin is missing"):
         choose_fastest(damaged, tmp_path, Options())
     assert measured == []

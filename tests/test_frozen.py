@@ -277,8 +277,11 @@ def test_what_is_no_secret_is_not(name, value):
 
 
 def test_variables_that_libraries_compute_by_are_fixed():
-    environ = {"OMP_NUM_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_VAR_KEY": "x", "PORT": "1"}
-    assert computing(environ) == {"OMP_NUM_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    libraries = {
+        "OMP_NUM_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--xla_dump_to=a",
+        "CUDA_VISIBLE_DEVICES": "0", "NVIDIA_TF32_OVERRIDE": "0",
+    }  # fmt: skip
+    assert computing(libraries | {"TF_VAR_KEY": "x", "PORT": "1"}) == libraries
 
 
 def test_what_is_fixed_leads_back_to_itself():

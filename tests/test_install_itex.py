@@ -103,6 +103,17 @@ def test_a_second_time_it_has_nothing_to_do(install, told):
     assert told.read_text() == before
 
 
+@pytest.mark.usefixtures("told")
+def test_a_folder_with_something_else_in_it_is_left_alone(install, tmp_path):
+    photo = tmp_path / "photos" / "birds.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    done = install("--to", str(photo.parent))
+    assert done.returncode == 1
+    assert f"{photo.parent} is no environment of ours; name a new folder" in done.stderr
+    assert photo.exists()
+
+
 def test_for_an_image_rookery_is_copied_every_time(install, told, tmp_path):
     install("--to", str(tmp_path / "copy"))
     before = told.read_text()

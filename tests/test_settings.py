@@ -297,6 +297,28 @@ def test_the_secret_itself_can_be_had_by_who_needs_it(read):
     assert settings.s3_secret_key.get_secret_value() == "hush"
 
 
+@pytest.fixture
+def read_only(monkeypatch):
+    def read_only(environ, *variables):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return Settings.read_only(*variables)
+
+    return read_only
+
+
+def test_a_part_is_read_whatever_is_wrong_with_the_others(read_only):
+    settings = read_only({"ROOKERY_HOME": "h", "PORT": "x", "S3_ENABLED": "true"}, "ROOKERY_HOME")
+    assert (settings.home, settings.port, settings.s3_enabled) == (Path("h"), 8080, False)
+
+
+def test_a_part_must_be_right_itself(read_only):
+    wrong = {"PORT": "x", "ROOKERY_TOP_K": "0", "ROOKERY_QUEUE": "x"}
+    with pytest.raises(SettingsInvalid) as raised:
+        read_only(wrong, "PORT", "ROOKERY_TOP_K")
+    assert [said.partition(":")[0] for said in raised.value.problems] == ["ROOKERY_TOP_K", "PORT"]
+
+
 def test_settings_do_not_change(read):
     with pytest.raises(ValueError, match="frozen"):
         read().port = 1

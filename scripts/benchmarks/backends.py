@@ -1,9 +1,10 @@
 """Two backends, or two precisions, side by side: call by call in turns, on the same pixels."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
-from bare import bare_call, find
+from bare import HOME, bare_call, find
 from http_overhead import photograph
 from table import Row
 
@@ -12,10 +13,11 @@ ROUNDS = 60
 
 @dataclass(frozen=True)
 class Side:
-    """A model on a backend."""
+    """A model of a home on a backend."""
 
     model: str
     backend: str
+    home: Path = HOME
 
     @property
     def name(self) -> str:
@@ -50,7 +52,7 @@ class Ratio:
 def compare(fast: Side, slow: Side, target: float | None) -> Ratio:
     """Call both in turns."""
     image = photograph()
-    calls = [bare_call(find(side.model), side.backend, image) for side in (fast, slow)]
+    calls = [bare_call(find(side.model, side.home), side.backend, image) for side in (fast, slow)]
     times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for call, taken in zip(calls, times, strict=True):

@@ -2,8 +2,8 @@
 
 import http.client
 import os
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
@@ -94,9 +94,8 @@ def _crowded(netloc: str, image: bytes) -> tuple[float, float]:
                 return
 
     started = perf_counter()
-    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        asking = [clients.submit(ask) for _ in range(CLIENTS)]
+    for client in asking:
+        client.result()  # raises what the client did
     return len(taken) / (perf_counter() - started), median(taken)

@@ -23,10 +23,13 @@ from PIL import Image
 from waitress import create_server
 
 from bare import find
+from http_overhead import Serving, serving
 from memory import extra_peak
 from processes import listening_url
 from rookery.backends.registry import create_backend
 from rookery.images.normalize import normalize
+
+JPEG_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Asked:
     Attributes:
         width, height: of the picture, in pixels.
         milliseconds: from the JPEG in the client's memory to the scores there.
+        jpeg_ms: from there to the answer of a function to which the JPEG itself is sent.
         body_bytes: how long the request was.
         extra_bytes: the most memory the server needed for it.
     """
@@ -43,17 +47,24 @@ class Asked:
     width: int
     height: int
     milliseconds: float
+    jpeg_ms: float
     body_bytes: int
     extra_bytes: int
 
 
 def ask(model: str, backend: str, images: list[bytes], rounds: int) -> list[Asked]:
-    """Ask about each of *images*, JPEGs, so many times."""
-    with _serving(model, backend) as (pid, connection):
-        return [_ask(pid, connection, image, rounds) for image in images]
+    """Ask about each of *images*, JPEGs, so many times as numbers, and more often as a file."""
+    with _serving(model, backend) as (pid, connection), serving(model, backend) as function:
+        return [_ask(pid, connection, function, image, rounds) for image in images]
 
 
-def _ask(pid: int, connection: http.client.HTTPConnection, image: bytes, rounds: int) -> Asked:
+def _ask(
+    pid: int,
+    connection: http.client.HTTPConnection,
+    function: Serving,
+    image: bytes,
+    rounds: int,
+) -> Asked:
     taken: list[float] = []
     bodies: list[bytes] = []
 
@@ -72,7 +83,8 @@ def _ask(pid: int, connection: http.client.HTTPConnection, image: bytes, rounds:
     for _ in range(rounds - 1):
         once()
     width, height = Image.open(io.BytesIO(image)).size
-    return Asked(width, height, median(taken), len(bodies[0]), extra)
+    as_jpeg = median(function.ask(image)[0] for _ in range(JPEG_ROUNDS))
+    return Asked(width, height, median(taken), as_jpeg, len(bodies[0]), extra)
 
 
 @contextmanager

@@ -34,7 +34,8 @@ _LEGEND = (
     "- *bare* is the backend called in the benchmark's own process on the same pixels, in turns "
     "with the request. *libjpeg-turbo at 1/8* decodes the same file and does nothing else.\n"
     "- *as JSON numbers* is the old way: the client decodes, sends every pixel as a number in "
-    "JSON, and a server in a process of its own reads them, resizes and infers. A photograph of "
+    "JSON, and a server in a process of its own reads them, resizes and infers; beside it, the "
+    "same photograph is sent to a function as a JPEG. One of "
     f"{LARGE[0]}x{LARGE[1]} is not sent that way here: {{extrapolated}}\n"
     "- *to 224x224* is decoding and resizing on one core, beside Pillow's plain path and what "
     "other libraries take for the same.\n"
@@ -105,11 +106,16 @@ def _left_out(cases: list[Case]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for case in cases:
         if case.problem:
-            first = case.problem.partition("\n")[0]
+            first = case.problem.partition("\n")[0].replace(f"{Path.cwd()}/", "")
             reasons.setdefault(f"{case.backend}: {first}", []).append(case.card.name)
     if not reasons:
         return []
-    return ["Left out:", "", *(f"- {reason}" for reason in reasons), ""]
+    return [
+        "Left out:",
+        "",
+        *(f"- {reason}: {', '.join(names)}" for reason, names in reasons.items()),
+        "",
+    ]
 
 
 def _extrapolated(asked: list[Asked]) -> str:
@@ -174,6 +180,8 @@ def _bars(axes: Axes, cases: list[Case], parts: Callable[[Case], dict[str, float
 def _path(axes: Axes, measured: Measured) -> None:
     bars: list[tuple[str, dict[str, float]]] = []
     for path in measured.paths:
+        if path.model != RESNET:
+            continue
         for size, medians in ((SMALL, path.small), (LARGE, path.large)):
             rest = max(medians.http - medians.bare - medians.decode, 0)
             parts = {"backend": medians.bare, "decoding": medians.decode, "everything else": rest}

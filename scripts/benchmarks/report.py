@@ -11,17 +11,18 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rookery.cpus import usable_cpus
 from table import MARKS, Row, markdown, processor
 
 
 def write_section(document: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers of *name* in *document*; append where none are."""
+    """Replace what stands between the markers of *name* in *document*, which must be there."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = document.read_text()
-    if begin not in page:
-        page = f"{page.rstrip()}\n\n{begin}\n{end}\n"
-    before, _, rest = page.partition(begin)
-    _, _, after = rest.partition(end)
+    before, opened, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise SystemExit(f"bench: {document} lacks {end if opened else begin}")
     document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
@@ -29,7 +30,7 @@ def circumstances(benchmark: str) -> str:
     """Say which *benchmark* wrote a section, when, and on which machine."""
     return (
         f"Written by `scripts/bench {benchmark} --write` on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{processor()}, {os.cpu_count()} CPUs, Linux {kernel()}, "
+        f"{processor()}, {usable_cpus()} CPUs, Linux {kernel()}, "
         f"Python {platform.python_version()}."
     )
 

@@ -1,10 +1,11 @@
 """Rows of a benchmark: what was measured, beside what, and whether it meets its target."""
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from rookery.cpus import usable_cpus
 
 MARKS = {True: "met", False: "MISSED", None: ""}
 
@@ -23,7 +24,7 @@ class Row:
 
 def print_table(rows: list[Row]) -> None:
     """Print the machine, then *rows* as a Markdown table."""
-    print(f"\n{processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n")
+    print(f"\n{processor()}, {usable_cpus()} CPUs, Python {platform.python_version()}\n")
     head = ("what", "measured", "beside", "result", "target", "")
     body = [(r.what, r.measured, r.beside, r.result, r.target, MARKS[r.met]) for r in rows]
     print(markdown(head, body))

@@ -173,7 +173,12 @@ class Function:
         )
         # The snapshot point: what is above runs once per image, what is below once per clone.
         with connect(
-            prepared.warmed, self.name, settings, metrics, prepared.preloaded
+            prepared.warmed,
+            self.name,
+            settings,
+            metrics,
+            prepared.preloaded,
+            capacity=application.gate.capacity,
         ) as subscriber:
             _log.info("%s is ready after %.1f s", self.name, perf_counter() - started)
             yield Service(

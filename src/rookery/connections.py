@@ -13,23 +13,36 @@ from rookery.s3_store import connect_to_s3
 from rookery.serving.metrics import FunctionMetrics
 from rookery.serving.subscriber import Subscriber, Subscription
 from rookery.settings import Settings
-from rookery.storage.protocol import ObjectStore
 from rookery.storage.results import ResultsPlace, ResultsStore
 from rookery.storage.s3 import Preloaded
 
 
 @contextmanager
-def connect(
+def connect(  # noqa: PLR0913
     warmed: Warmed,
     name: str,
     settings: Settings,
     metrics: FunctionMetrics,
     preloaded: Preloaded | None,
+    *,
+    capacity: int,
 ) -> Iterator[Subscriber]:
-    """Open the connections of a warmed function: the object store and the sink."""
+    """Open the connections of a warmed function: the object store and the sink.
+
+    Args:
+        warmed: what answers.
+        name: the function's.
+        settings: whom to connect to.
+        metrics: told what happens.
+        preloaded: what makes connecting to S3 quick.
+        capacity: how many requests may be inside, the gate's: each may need a connection.
+    """
     with ExitStack() as connections:
-        store = _connect_store(settings, preloaded, connections) if settings.s3_enabled else None
-        sink = _connect_sink(settings, connections)
+        store = None
+        if settings.s3_enabled:
+            store = connect_to_s3(settings, concurrency=capacity, preloaded=preloaded)
+            connections.callback(store.close)
+        sink = _connect_sink(settings, capacity, connections)
         results = None
         if store is not None and settings.results_bucket is not None:
             place = ResultsPlace(settings.results_bucket, settings.results_prefix)
@@ -52,23 +65,13 @@ def connect(
         )
 
 
-def _connect_store(
-    settings: Settings, preloaded: Preloaded | None, connections: ExitStack
-) -> ObjectStore:
-    store = connect_to_s3(
-        settings, concurrency=settings.images_at_once() + settings.queue, preloaded=preloaded
-    )
-    connections.callback(store.close)
-    return store
-
-
-def _connect_sink(settings: Settings, connections: ExitStack) -> Sink | None:
+def _connect_sink(settings: Settings, capacity: int, connections: ExitStack) -> Sink | None:
     if settings.sink is None:
         return None
     sink = connect_sink(
         str(settings.sink),
         overrides=settings.ce_overrides,
-        concurrency=settings.images_at_once() + settings.queue,
+        concurrency=capacity,
         outgoing=settings.outgoing(),
     )
     connections.callback(sink.close)

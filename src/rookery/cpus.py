@@ -1,7 +1,8 @@
-"""How many CPUs this process may use: where it may run, and how much time its group is granted.
+"""What CPUs are to this process: how many it may use, and whether they multiply int8 at once.
 
-Not how many the machine has: a container with half a CPU on a machine of 64 would start 64
-threads, and stand still for most of every tenth of a second.
+It uses those it may run on, for the time that its group is granted; not all that the machine has:
+a container with half a CPU on a machine of 64 would start 64 threads, and stand still for most of
+every tenth of a second.
 """
 
 import os
@@ -13,6 +14,8 @@ from typing import Final, NamedTuple
 
 # Linux: cgroup-v2.rst, "cpu.max"; a period that is left out is this one.
 _PERIOD: Final = 100_000
+# Of /proc/cpuinfo: they multiply and add four pairs of int8 at once, per lane.
+_INT8: Final = frozenset({"avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8"})
 # proc_pid_mountinfo(5): white space and backslashes in paths are written as three octal digits.
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
@@ -44,6 +47,11 @@ def usable_cpus(proc: Path = Path("/proc/self")) -> int:
     for group in groups(_text(proc / "cgroup") or "", _text(proc / "mountinfo") or ""):
         found.extend(_quotas(group))
     return max(1, ceil(min(found)))
+
+
+def has_int8_instructions(cpu: str) -> bool:
+    """Whether a CPU with the flags *cpu*, separated by spaces, computes int8 with VNNI or AMX."""
+    return not _INT8.isdisjoint(cpu.split())
 
 
 def groups(membership: str, mounts: str) -> list[Group]:

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.comparison import TRUSTED, Row, run_trials, tie
+from rookery.backends.fixed import FixedBackend
 from rookery.backends.options import Options
 from rookery.backends.trial import Trial
 from rookery.errors import BackendMissing
 from rookery.events.identity import digest
+from rookery.gpus import visible_gpus
 from rookery.images.decode import decode
 from rookery.images.limits import ImageLimits
 from rookery.images.normalize import normalize
@@ -63,14 +65,19 @@ def choose_fastest(
     """Return the one of *candidates* that runs *version* fastest here, and log why.
 
     They are measured one after the other, in processes of their own, which takes some seconds
-    each; what was found is kept below *home* until the model, the CPU, the installed libraries or
-    *options* are others. One that fails, or does not answer what most do, is never chosen.
+    each; what was found is kept below *home* until the model, the CPU, the GPUs, Rookery, the
+    installed libraries or *options* are others. One that fails, or does not answer what most do, is
+    never chosen. Where one crashed or took too long nothing is kept: it may run the next time.
+    A model that is `fixed` takes the backend of that name.
 
     Raises:
         ModelInvalid: the model is damaged.
         BackendMissing: none of *candidates* can run it.
     """
     card = version.card
+    if card.format == "fixed":
+        _log.info("auto chose fixed for %s/%d: it computes nothing", card.name, card.version)
+        return FixedBackend.name
     path = home / "cache" / "backends" / f"{_key(card, options, candidates)}.json"
     choice = _remembered(path, candidates)
     how = "measured before"
@@ -81,7 +88,8 @@ def choose_fastest(
             version, candidates, _pictures(card), options, calls=_CALLS, seconds=_SECONDS
         )
         choice = choose(rows, card)
-        _remember(path, choice)
+        if not any(row.transient for row in rows):
+            _remember(path, choice)
     times = ", ".join(
         f"{name} {milliseconds:.1f} ms"
         for name, milliseconds in sorted(choice.milliseconds.items(), key=lambda item: item[1])
@@ -139,9 +147,10 @@ def _pictures(card: ModelCard) -> NDArray[np.float32]:
 def _key(card: ModelCard, options: Options, candidates: Sequence[str]) -> str:
     """Return what changes with everything that may make another backend the fastest."""
     here = facts("")
-    known = {name: here[name] for name in ("python", "libraries", "cpu")}
+    known = {name: here[name] for name in ("python", "libraries", "code", "cpu")}
     wanted = asdict(options) | {"cache": options.cache is not None}
-    return digest(json.dumps([dump(card), known, wanted, [*candidates]], sort_keys=True))
+    parts = [dump(card), known, visible_gpus(), wanted, [*candidates]]
+    return digest(json.dumps(parts, sort_keys=True))
 
 
 def _remembered(path: Path, candidates: Sequence[str]) -> Choice | None:

@@ -36,7 +36,8 @@ _HARMLESS: Final = frozenset(
 )
 # Libraries that compute read these when they are loaded.
 _COMPUTING_PREFIXES: Final = (
-    "TF_", "ITEX_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENCV_", "OPENBLAS_", "MKL_",
+    "TF_", "XLA_", "ITEX_", "OMP_", "KMP_", "ONEDNN_", "OV_", "OPENVINO_", "OPENCV_", "OPENBLAS_",
+    "MKL_", "CUDA_", "NVIDIA_",
 )  # fmt: skip
 _HARMLESS_PREFIXES: Final = (
     "LC_", "PYTHON", "GLIBC_", "MALLOC_", "COVERAGE_", "COV_", *_COMPUTING_PREFIXES,

@@ -113,7 +113,8 @@ def rehearse(name: str, settings: Settings, prepared: Prepared) -> None:
 
     @contextmanager
     def open_alone() -> Iterator[Service]:
-        with connect(warmed, name, alone, metrics, None) as subscriber:
+        capacity = prepared.gate.capacity
+        with connect(warmed, name, alone, metrics, None, capacity=capacity) as subscriber:
             yield Service(
                 classifier=warmed.classifier,
                 gallery=Gallery(settings.home, settings.default_image),

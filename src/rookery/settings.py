@@ -292,6 +292,20 @@ class Settings(BaseSettings):
             raise SettingsInvalid(problems) from None
         return settings
 
+    @classmethod
+    def read_only(cls, *variables: str) -> Self:
+        """Read these *variables* of the environment; any other counts as unset, and may be wrong.
+
+        Raises:
+            SettingsInvalid: with every problem of theirs.
+        """
+        unread = {name: value for name, value in _DEFAULTS.items() if name not in variables}
+        try:
+            return cls(**unread)
+        except ValidationError as exc:
+            found = problems_of(exc, secret=SECRET_VARIABLES)
+            raise SettingsInvalid([problem for _, problem in found]) from None
+
     def accepted_tokens(self) -> Tokens | None:
         """Return the tokens that requests may have; None where they need none.
 

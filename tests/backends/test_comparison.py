@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rookery.backends import comparison
-from rookery.backends.comparison import READS, agrees, run_trials
+from rookery.backends.comparison import READS, Row, agrees, run_trials, why_unread
 from rookery.backends.options import Options
 from rookery.backends.registry import create_backend
 from rookery.backends.trial import Trial
@@ -58,17 +58,42 @@ def test_the_most_trusted_that_runs_is_the_reference(run, answers):
 
 
 @pytest.mark.parametrize(
-    ("error", "absent", "failure"),
+    ("error", "expected"),
     [
-        (BackendMissing("not installed"), "not installed", None),
-        (ModelInvalid("reads onnx"), "reads onnx", None),
-        (BackendFailed("crashed"), None, "crashed"),
+        (BackendMissing("not installed"), Row("openvino", absent="not installed")),
+        (ModelInvalid("unknown operation"), Row("openvino", failure="unknown operation")),
+        (BackendFailed("crashed"), Row("openvino", failure="crashed", transient=True)),
     ],
 )
-def test_what_did_not_run_says_why(error, absent, failure, run, answers):
+def test_what_did_not_run_says_why(error, expected, run, answers):
     answers |= {"openvino": error}
-    (row,) = run("openvino")
-    assert (row.absent, row.failure) == (absent, failure)
+    assert run("openvino") == (expected,)
+
+
+def test_nothing_is_compared_with_itself(run, answers):
+    answers |= {"openvino": SCORES, "tensorflow": BackendMissing("not here")}
+    assert [row.agreement for row in run("openvino", "tensorflow")] == [None, None]
+
+
+def test_one_alone_is_compared_with_the_first_reference_that_runs(run, answers, asked):
+    other = SCORES + np.float32(1e-3)
+    answers |= {
+        "tensorflow": SCORES,
+        "tensorflow-frozen": BackendFailed("crashed"),
+        "openvino": other,
+        "itex": SCORES,
+    }
+    alone, reference = run("tensorflow", references=("tensorflow-frozen", "openvino", "itex"))
+    assert [alone.backend, reference.backend] == ["tensorflow", "openvino"]
+    assert alone.agreement.largest_difference == pytest.approx(1e-3, rel=1e-3)
+    assert reference.agreement.largest_difference == 0
+    assert "itex" not in asked
+
+
+def test_where_two_ran_no_reference_is_needed(run, answers, asked):
+    answers |= {"tensorflow": SCORES, "openvino": SCORES}
+    run("tensorflow", "openvino", references=("itex",))
+    assert asked.keys() == {"tensorflow", "openvino"}
 
 
 def test_one_is_begun_after_the_other_and_as_asked(run, answers, asked):
@@ -106,6 +131,21 @@ def test_what_does_not_read_the_model_is_not_started(run, answers, asked):
     row, _ = run("opencv", "openvino")
     assert row.absent == "it reads frozen, onnx; the model is savedmodel"
     assert asked.keys() == {"openvino"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "changes", "expected"),
+    [
+        ("openvino", {}, "it runs the signature 'serving_default', the card names 'classify'"),
+        ("openvino", {"other_formats": ("frozen",)}, None),
+        ("openvino", {"signature": "serving_default"}, None),
+        ("tensorflow", {}, None),
+        ("fixed", {}, None),
+    ],
+)
+def test_openvino_reads_a_savedmodel_with_one_signature(backend, changes, expected, penguins):
+    card = replace(penguins.card, **{"format": "savedmodel", "signature": "classify"} | changes)
+    assert why_unread(backend, card) == expected
 
 
 @pytest.mark.parametrize("backend", sorted(READS.keys() - {"itex"}))

@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 from rookery.backends.openvino import OpenVinoBackend
 from rookery.backends.options import Options
 from rookery.backends.protocol import TensorSpec
+from rookery.cpus import usable_cpus
 from rookery.errors import ModelInvalid
+from rookery.models.card import dump
 from rookery.models.integrity import digests
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
@@ -45,6 +49,7 @@ def property_of(model, name):
     [
         ({}, "PERFORMANCE_HINT", "LATENCY"),
         ({"performance": "throughput"}, "PERFORMANCE_HINT", "THROUGHPUT"),
+        ({}, "INFERENCE_NUM_THREADS", usable_cpus()),
         ({"threads": 1}, "INFERENCE_NUM_THREADS", 1),
         ({}, "ENABLE_CPU_PINNING", False),
         ({"pin": True}, "ENABLE_CPU_PINNING", True),
@@ -110,7 +115,8 @@ def test_the_second_load_takes_what_the_first_compiled(format_, copy, known, tmp
 
 
 @pytest.mark.parametrize(
-    "change", [{"threads": 1}, {"performance": "throughput"}, {"pin": True}, {"cache": None}]
+    "change",
+    [{"threads": usable_cpus() + 1}, {"performance": "throughput"}, {"pin": True}, {"cache": None}],
 )
 def test_other_options_compile_anew(change, copy, known, tmp_path):
     options = {"cache": tmp_path / "cache"}
@@ -178,3 +184,33 @@ def test_a_cache_that_cannot_be_written_keeps_no_model_from_running(copy, known,
         model = load(copy, known, cache=tmp_path / "cache")
     assert model(BATCH)["scores"].shape == (2, 3)
     assert "cannot be written" in caplog.text
+
+
+# --- the process around it -----------------------------------------------------------------
+
+ALONE = """
+import signal, sys
+from pathlib import Path
+from rookery.backends.openvino import OpenVinoBackend
+from rookery.backends.options import Options
+from rookery.models.card import parse_card
+
+directory, cache, card = Path(sys.argv[1]), Path(sys.argv[2]), parse_card(sys.argv[3], "the card")
+for _ in range(3):
+    model = OpenVinoBackend(Options(cache=cache)).load(directory, card)
+del model
+got = []
+signal.signal(signal.SIGTERM, lambda *_: got.append("SIGTERM"))
+signal.raise_signal(signal.SIGTERM)
+print(*got, *(name for name in sys.modules if name.startswith("openvino_telemetry.")))
+"""
+
+
+def test_signals_arrive_and_nothing_is_reported_after_models_have_gone(copy, known, tmp_path):
+    done = subprocess.run(
+        (sys.executable, "-X", "faulthandler", "-c", ALONE, copy, tmp_path / "cache", dump(known)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "SIGTERM\n"), done.stderr

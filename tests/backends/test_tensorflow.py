@@ -10,6 +10,7 @@ import pytest
 from rookery.backends.options import Options
 from rookery.backends.registry import create_backend
 from rookery.backends.tensorflow_runtime import settle_runtime
+from rookery.cpus import usable_cpus
 from rookery.errors import ModelInvalid
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
@@ -124,11 +125,13 @@ def with_threading(threading):
     return SimpleNamespace(config=config)
 
 
-@pytest.mark.parametrize(("threads", "settled"), [(3, (3, 1)), (None, (0, 0))])
-def test_threads_are_those_of_the_options(threads, settled):
+@pytest.mark.parametrize(
+    ("options", "threads"), [(Options(threads=3), 3), (Options(), usable_cpus())]
+)
+def test_threads_are_those_of_the_options(options, threads):
     threading = Threading()
-    settle_runtime(with_threading(threading), Options(threads=threads))
-    assert (threading.intra, threading.inter) == settled
+    settle_runtime(with_threading(threading), options)
+    assert (threading.intra, threading.inter) == (threads, 1)
 
 
 def test_the_first_load_settles_the_threads_of_the_process(caplog):

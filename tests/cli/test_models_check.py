@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,8 @@ def rows(monkeypatch):
     def run_trials(version, backends, batch, options, **rest):
         del version, options
         played["asked"] = tuple(backends), batch.shape, rest["calls"]
+        played["references"] = rest["references"]
+        played["interpreters"] = rest["interpreters"]
         return tuple(played[name] for name in backends if name in played)
 
     monkeypatch.setattr(comparison, "run_trials", run_trials)
@@ -111,6 +114,36 @@ def test_a_backend_that_is_asked_for_must_run(publish, rows, run):
     assert rows["asked"][0] == ("tensorflow", "opencv")
 
 
+def test_a_backend_that_is_asked_for_is_compared_with_the_most_trusted_others(publish, rows, run):
+    publish("birds")
+    rows |= {"openvino": ran("openvino")}
+    run("birds", "--backend", "openvino")
+    assert rows["references"][:3] == ["tensorflow", "tensorflow-frozen", "opencv"]
+    assert "openvino" not in rows["references"]
+
+
+def test_a_backend_alone_agrees_with_nobody(publish, rows, run):
+    publish("birds")
+    rows |= {"openvino": replace(ran("openvino"), agreement=None)}
+    line = next(one for one in run("birds").stdout.splitlines() if "openvino" in one)
+    assert line.endswith("nothing to compare with")
+    assert "%" not in line
+    (found,) = json.loads(run("birds", "--json").stdout)
+    assert found["backends"][0]["agreement"] is None
+
+
+def test_itex_is_found_in_its_own_environment(home, publish, rows, run):
+    publish("birds")
+    rows |= {"openvino": ran("openvino")}
+    run("birds")
+    assert rows["interpreters"] == {}
+    python = home / "itex" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    run("birds")
+    assert rows["interpreters"] == {"itex": python}
+
+
 def test_no_backend_at_all_is_an_exit_code(publish, rows, run):
     publish("birds")
     rows |= {"tensorflow": Row("tensorflow", absent="not installed")}
@@ -146,8 +179,17 @@ def test_an_unknown_model_is_an_error(home, run):
     assert not home.exists()
 
 
-def test_no_models_is_no_failure(home, run):
-    assert f"no models in {home / 'models'}" in run().stderr
+@pytest.mark.parametrize("arguments", [("dodo",), ("dodo", "--json"), ()])
+def test_nothing_is_said_of_images_where_there_is_no_model(arguments, home, capsys):  # noqa: ARG001
+    with pytest.raises(ModelNotFound):
+        root.main(["models", "check", *arguments], standalone_mode=False)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_no_models_at_all_is_an_error_that_says_what_to_do(arguments, home, run):
+    message = run(*arguments, code=ModelNotFound)
+    assert f"there are no models in {home / 'models'}; `rookery models list` says" in message
 
 
 # --- images --------------------------------------------------------------------------------
@@ -176,11 +218,36 @@ def test_a_folder_without_images_is_refused(publish, run, tmp_path):
     assert "no images are in" in run("birds", "--images", "empty", code=ImageUndecodable)
 
 
-def test_an_image_that_is_none_is_named(publish, run, tmp_path):
+def test_an_image_that_is_none_is_left_out_and_named(publish, rows, run, tmp_path, caplog):
+    publish("birds")
+    rows |= {"openvino": ran("openvino")}
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "rook.jpg").write_bytes(sample_jpeg(32, 32))
+    run("birds", "--images", "broken.jpg", "--images", "rook.jpg")
+    assert rows["asked"][1] == (1, 8, 8, 3)
+    assert "left out: broken.jpg: " in caplog.text
+
+
+def test_where_no_image_can_be_used_it_fails(publish, run, tmp_path):
     publish("birds")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     message = run("birds", "--images", "broken.jpg", code=ImageUndecodable)
-    assert message.startswith("broken.jpg: ")
+    assert message == "none of the 1 images can be used"
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"), [((), 100), (("--images-at-most", "7"), 7)], ids=["default", "option"]
+)
+def test_of_many_images_some_are_taken_and_said(options, taken, publish, rows, run):
+    publish("birds")
+    rows |= {"openvino": ran("openvino")}
+    photos = Path("photos")
+    photos.mkdir()
+    for number in range(101):
+        (photos / f"{number}.jpg").write_bytes(sample_jpeg(8, 8))
+    said = run("birds", "--images", str(photos), *options).stderr
+    assert f"images: {taken} of 101, taken evenly" in said
+    assert rows["asked"][1] == (taken, 8, 8, 3)
 
 
 def test_the_help_has_examples(run):

@@ -60,7 +60,7 @@ def failures(launch, environ):
 
 
 FAILURES = {
-    "missing model": r"there is no model dodo in .*; get it with: rookery models pull dodo",
+    "missing model": r"there is no model dodo in .*, get it with: rookery models pull dodo",
     "wrong settings": r"setting\(s\) cannot be used:\n(  - .*\n)+",
     "unknown function": r"there is no function 'sing': .*; functions in .*: .*classify",
     "port taken": r"cannot listen on 127\.0\.0\.1:\d+: Address already in use",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rookery.frozen import _FIXED
+
 ENTRYPOINT = Path(__file__).parents[2] / "functions" / "entrypoint"
 
 # Tells what it was asked to do, and makes a snapshot unless the environment says that it cannot.
@@ -100,9 +102,7 @@ def test_while_one_start_makes_it_others_boot(start, folder):
 @pytest.mark.parametrize(
     ("changed", "same"),
     [
-        ({"ROOKERY_MODEL": "resnet50"}, False),
-        ({"ROOKERY_BACKEND": "openvino"}, False),
-        ({"ROOKERY_MAX_PIXELS": "9"}, False),
+        *(({name: "9"}, False) for name in ("ROOKERY_MODEL", *_FIXED)),
         ({"ROOKERY_SINK": "http://broker"}, True),
         ({"S3_SECRET_KEY": "secret"}, True),
     ],

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from rookery.errors import ImageTooLarge, ImageUndecodable
-from rookery.images.files import find_images, read_instance
+from rookery.images.files import evenly, find_images, read_if_usable, read_instance
 from rookery.images.limits import ImageLimits
 from rookery.images.preprocessing import Preprocessing
 
@@ -32,6 +34,17 @@ def test_a_hidden_folder_that_is_named_is_read(folder):
     assert find_images([folder / ".git"]) == (folder / ".git" / "d.png",)
 
 
+@pytest.mark.parametrize(
+    ("at_most", "expected"), [(1, "a"), (2, "ac"), (3, "abc"), (4, "abcd"), (9, "abcd")]
+)
+def test_some_of_many_are_taken_evenly(at_most, expected):
+    assert evenly([Path(name) for name in "abcd"], at_most) == tuple(map(Path, expected))
+
+
+def test_of_nothing_nothing_is_taken():
+    assert evenly([], 9) == ()
+
+
 def test_an_image_becomes_what_the_model_takes(tmp_path):
     Image.new("RGB", (9, 9), (11, 12, 13)).save(tmp_path / "grey.png")
     instance = read_instance(tmp_path / "grey.png", TARGET, ImageLimits())
@@ -53,3 +66,9 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ImageUndecodable, match=r"gone\.png cannot be read: No such file"):
         read_instance(tmp_path / "gone.png", TARGET, ImageLimits())
+
+
+def test_what_cannot_be_used_is_left_out_and_named(tmp_path, caplog):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    assert read_if_usable(tmp_path / "broken.jpg", TARGET, ImageLimits()) is None
+    assert caplog.messages[0].startswith(f"left out: {tmp_path / 'broken.jpg'}: the bytes start")

@@ -63,8 +63,8 @@ def test_the_smallest_useful_size_still_has_the_pixels_of_the_output(
 
 
 def test_a_picture_smaller_than_the_output_is_not_enlarged_before_it_is_decoded():
-    size = Size(100, 50)
-    assert smallest_useful(size, crop_box(size, Size(224, 224), CROP), Size(224, 224)) == size
+    size, output = Size(100, 50), Size(224, 224)
+    assert smallest_useful(size, crop_box(size, output, CROP), output, 1) == size
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -46,12 +46,15 @@ def test_what_is_found_is_what_was_published(publish, repository):
 
 def test_an_absent_model_says_what_there_is_and_how_to_get_it(publish, repository):
     publish()
-    with pytest.raises(ModelNotFound, match="only birds/1; get it with: rookery models pull fish"):
+    advice = (
+        "only birds/1; if `rookery models list` offers it, get it with: rookery models pull fish"
+    )
+    with pytest.raises(ModelNotFound, match=advice):
         repository.find("fish")
 
 
 def test_an_absent_repository_says_so(repository):
-    with pytest.raises(ModelNotFound, match="nor any other; get it with"):
+    with pytest.raises(ModelNotFound, match="nor any other; if `rookery models list` offers"):
         repository.find("birds")
 
 

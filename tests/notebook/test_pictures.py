@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from rookery.errors import ImageUndecodable
+from rookery.errors import ImageEmpty, ImageUndecodable
 from rookery.notebook.pictures import encoded, said, to_png
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -71,16 +71,31 @@ def test_an_array_that_is_no_picture_is_refused(shape, dtype, message):
     [
         ("1", "1"), ("L", "L"), ("LA", "LA"), ("P", "P"), ("RGB", "RGB"), ("RGBA", "RGBA"),
         ("I;16", "I;16"), ("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("PA", "RGBA"),
-        ("RGBa", "RGBA"),
+        ("RGBa", "RGBA"), ("RGBX", "RGB"), ("La", "LA"), ("LAB", "RGB"), ("I;16B", "I;16"),
+        ("I;16L", "I;16"), ("I;16N", "I;16"),
     ],
 )  # fmt: skip
-def test_a_pil_image_of_any_mode_is_encoded(mode, stored):
+def test_a_pil_image_of_any_mode_with_colors_is_encoded(mode, stored):
     assert opened(encoded(Image.new(mode, (4, 3)))).mode == stored
 
 
-def test_a_pil_image_without_colors_is_refused():
-    with pytest.raises(ImageUndecodable, match="mode F"):
-        encoded(Image.new("F", (4, 3)))
+@pytest.mark.parametrize(("mode", "dtype"), [("I;16", "<u2"), ("I;16L", "<u2"), ("I;16B", ">u2")])
+def test_16_bit_samples_are_kept_whatever_the_order_of_their_bytes(mode, dtype):
+    samples = np.arange(0, 60_000, 5_000).reshape(3, 4)
+    image = Image.frombytes(mode, (4, 3), samples.astype(dtype).tobytes())
+    assert np.array_equal(np.asarray(opened(encoded(image))), samples)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_a_pil_image_of_numbers_is_refused(mode):
+    with pytest.raises(ImageUndecodable, match=rf"\(mode {mode}\).* scale them to 0\.\.255"):
+        encoded(Image.new(mode, (4, 3)))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 3), (4, 0)])
+def test_a_pil_image_without_pixels_is_refused(size):
+    with pytest.raises(ImageEmpty, match=f"it is {size[0]} x {size[1]}"):
+        encoded(Image.new("RGB", size))
 
 
 def test_a_pil_image_is_turned_upright():

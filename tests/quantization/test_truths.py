@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_list_says_what_is_on_each_file(tmp_path):
     (tmp_path / "labels.csv").write_text('\ufefffile,label\nrook/a.jpg,3\nb.jpg,"crow, Corvus"\n')
     found = images(tmp_path, "rook/a.jpg", "b.jpg")
     assert read_truths(tmp_path, found, LABELS) == {found[0]: {3}, found[1]: {0}}
+
+
+def test_rows_of_files_that_are_not_there_are_counted_and_told(tmp_path, caplog):
+    (tmp_path / "labels.csv").write_text("file,label\na.jpg,3\ngone.jpg,3\n/gone,rook\n")
+    found = images(tmp_path, "a.jpg")
+    with caplog.at_level(logging.WARNING, "rookery.quantization"):
+        assert read_truths(tmp_path, found, LABELS) == {found[0]: {3}}
+    assert "names 2 files that are no images there, of 3; the first is " in caplog.text
+    assert str(tmp_path / "gone.jpg") in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,23 @@ def test_the_inside_of_a_frozen_graph_can_be_chosen(run, home, files, answers):
     answers.check(home, "tensorflow")
 
 
+def test_any_output_of_a_node_can_be_chosen(run, home, tmp_path, batch):
+    import tensorflow as tf
+
+    def call(image):
+        first, second = tf.split(tf.reduce_mean(image, [1, 2]) @ tf.ones((3, 8)), 2, 1, name="half")
+        return first, 2 * second
+
+    spec = tf.TensorSpec((None, *SIZE, 3), tf.float32, name="image")
+    graph = tf.function(call, input_signature=[spec]).get_concrete_function().graph
+    (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    run("import", tmp_path / "net.pb", "--name", "own", "--output", "half:1")
+    version = Repository(home / "models").find("own")
+    outputs = create_backend("tensorflow").load(version.directory, version.card)(batch)
+    expected = np.repeat(batch.mean((1, 2)).sum(1, keepdims=True), 4, 1)
+    np.testing.assert_allclose(outputs[version.card.output], expected, rtol=1e-5)
+
+
 def test_a_graph_in_which_something_waits_for_the_input_is_served(
     run, home, files, answers, tmp_path
 ):

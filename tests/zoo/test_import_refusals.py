@@ -287,17 +287,186 @@ def test_an_operation_that_onnx_does_not_know_is_named(tmp_path, refused):
     assert "AcmePooling" in refused(path)
 
 
-def test_a_graph_that_writes_files_is_refused(tf, tmp_path, refused):
+def writes(tf, target):
+    with tf.control_dependencies([tf.io.write_file(str(target), "x")]):
+        return tf.constant(0.0)
+
+
+def prints(tf, target):
+    with tf.control_dependencies([tf.print("x", output_stream=f"file://{target}")]):
+        return tf.constant(0.0)
+
+
+def reads(tf, target):
+    del target
+    return tf.strings.to_number(tf.io.read_file("/proc/sys/kernel/pid_max"))
+
+
+def reads_with_a_reader(tf, target):
+    del target
+    raw = tf.raw_ops
+    queue = raw.FIFOQueueV2(component_types=["string"])
+    with tf.control_dependencies([raw.QueueEnqueueV2(handle=queue, components=["/proc/stat"])]):
+        reader = raw.WholeFileReaderV2()
+        _, text = raw.ReaderReadV2(reader_handle=reader, queue_handle=queue)
+    return tf.cast(tf.strings.length(text), "float32")
+
+
+def maps_a_file(tf, target):
+    del target
+    return tf.raw_ops.ImmutableConst(dtype="float32", shape=[], memory_region_name="/proc/stat")
+
+
+def reads_a_dataset(tf, target):
+    del target
+    (line,) = tf.raw_ops.DatasetToSingleElement(
+        dataset=tf.raw_ops.TextLineDataset(
+            filenames="/proc/uptime", compression_type="", buffer_size=0
+        ),
+        output_types=["string"],
+        output_shapes=[()],
+    )
+    return tf.cast(tf.strings.length(line), "float32")
+
+
+def writes_a_checkpoint(tf, target):
+    save = tf.raw_ops.SaveV2(
+        prefix=str(target), tensor_names=["x"], shape_and_slices=[""], tensors=[tf.constant(0.0)]
+    )
+    with tf.control_dependencies([save]):
+        return tf.constant(0.0)
+
+
+def reads_a_checkpoint(tf, target):
+    (found,) = tf.raw_ops.RestoreV2(
+        prefix=str(target), tensor_names=["x"], shape_and_slices=[""], dtypes=["float32"]
+    )
+    return found
+
+
+HOSTILE = [
+    (writes, "WriteFile"),
+    (prints, "PrintV2"),
+    (reads, "ReadFile"),
+    (reads_with_a_reader, "WholeFileReaderV2"),
+    (maps_a_file, "ImmutableConst"),
+    (reads_a_dataset, "TextLineDataset"),
+    (writes_a_checkpoint, "SaveV2"),
+    (reads_a_checkpoint, "RestoreV2"),
+]
+
+
+@pytest.fixture(params=["call", "branch"])
+def hostile(request, tf):
+    """Make a classifier that does *act* before it answers, at once or in a branch of a function."""
+
+    def make(act, target):
+        def call(image):
+            if request.param == "call":
+                return act(tf, target) + tf.reduce_mean(image, [1, 2])
+            chosen = tf.reduce_sum(image) > -1
+            zero = tf.cond(chosen, lambda: act(tf, target), lambda: tf.constant(0.0))
+            return zero + tf.reduce_mean(image, [1, 2])
+
+        return call
+
+    return make
+
+
+@pytest.mark.parametrize(("act", "operation"), HOSTILE)
+def test_a_savedmodel_that_does_more_than_compute_is_refused(  # noqa: PLR0913, PLR0917 - fixtures
+    act, operation, tf, hostile, tmp_path, refused
+):
     target = tmp_path / "written"
+    function = signature(tf, hostile(act, target), (None, 8, 6, 3))
+    path = save(tf, tmp_path / "x", serving_default=function)
+    assert operation in refused(path).partition(", which reaches files")[0]
+    assert not [*tmp_path.glob("written*")]
 
-    def call(image):
-        with tf.control_dependencies([tf.io.write_file(str(target), "x")]):
-            return tf.reduce_mean(image, [1, 2])
 
-    function = signature(tf, call, (None, 8, 6, 3))
-    path = save(tf, tmp_path / "writes", serving_default=function)
-    assert "uses WriteFile, which reaches files" in refused(path)
-    assert not target.exists()
+@pytest.mark.parametrize(("act", "operation"), HOSTILE)
+def test_a_frozen_graph_that_does_more_than_compute_is_refused(  # noqa: PLR0913, PLR0917 - fixtures
+    act, operation, tf, hostile, tmp_path, refused
+):
+    path, target = tmp_path / "x.pb", tmp_path / "written"
+    spec = tf.TensorSpec((None, 8, 6, 3), tf.float32, name="image")
+    path.write_bytes(frozen(tf, hostile(act, target), spec))
+    assert operation in refused(path).partition(", which reaches files")[0]
+    assert not [*tmp_path.glob("written*")]
+
+
+def test_what_loading_a_savedmodel_runs_is_looked_at(tf, tmp_path, refused):
+    words = tmp_path / "words.txt"
+    words.write_text("crow\n")
+    whole, line = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(str(words), "string", whole, "int64", line), -1
+    )
+    function = signature(tf, lambda data: tf.reduce_mean(data, [1, 2]), (None, 8, 6, 3))
+    tf.saved_model.save(module, str(tmp_path / "x"), signatures=function)
+    assert "uses InitializeTableFromTextFileV2, which" in refused(tmp_path / "x")
+
+
+def test_restoring_a_savedmodel_may_only_restore(tf, copy, refused):
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    path = copy / "net/saved_model.pb"
+    model = SavedModel.FromString(path.read_bytes())
+    saver = model.meta_graphs[0].saver_def
+    saver.restore_op_name = saver.save_tensor_name
+    path.write_bytes(model.SerializeToString())
+    assert "uses MergeV2Checkpoints, SaveV2, which reaches files" in refused(copy / "net")
+    del tf
+
+
+def test_a_function_named_like_an_operation_does_not_hide_it(copy, refused):
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+    graph = GraphDef.FromString((copy / "net.pb").read_bytes())
+    graph.node.add(name="acme", op="ReadFile", input=["image"])
+    graph.library.function.add().signature.name = "ReadFile"
+    (copy / "net.pb").write_bytes(graph.SerializeToString())
+    assert "uses ReadFile, which reaches files" in refused(copy / "net.pb")
+
+
+@pytest.mark.parametrize("place", ["saved_model.pb", "variables", "assets/labels.txt"])
+def test_a_link_out_of_a_savedmodel_is_not_followed(place, copy, tmp_path, refused):
+    link = copy / "net" / place
+    outside = tmp_path / "outside"
+    if link.exists():
+        link.rename(outside)
+    else:
+        outside.write_text("secret")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    assert f"{link} is a link that leads out of the SavedModel" in refused(copy / "net")
+
+
+# --- what ONNX leaves open ----------------------------------------------------------------------
+
+
+def leave_open(path, *, shape):
+    """Take the number of classes out of an ONNX file, or the whole *shape* of its output."""
+    import onnx
+
+    model = onnx.load(path)
+    (output,) = model.graph.output
+    if shape:
+        output.type.tensor_type.ClearField("shape")
+    else:
+        output.type.tensor_type.shape.dim[1].dim_param = "classes"
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize("shape", [True, False])
+def test_onnx_of_unknown_classes_needs_labels(shape, copy, refused, run, home):
+    leave_open(copy / "net.onnx", shape=shape)
+    message = refused(copy / "net.onnx")
+    assert "net.onnx does not say how many classes it has; give --labels" in message
+    (copy / "labels.txt").write_text("crow\nrook\njackdaw\n")
+    run("import", copy / "net.onnx", "--name", "birds", "--labels", copy / "labels.txt")
+    assert Repository(home / "models").find("birds").card.classes == 3
 
 
 # --- Keras files with code in them --------------------------------------------------------------

@@ -80,12 +80,20 @@ def test_a_file_with_more_of_the_same_says_how_many(keras, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.h5", b"not hdf5"), ("a.weights.h5", b"not hdf5"), ("a.pth", b"x"), ("a.h5", b"")],
+    [
+        ("a.h5", b"not hdf5"),
+        ("a.weights.h5", b"not hdf5"),
+        ("a.pth", b"x"),
+        ("a.h5", b""),
+        ("a.keras", b"no archive"),
+        ("a.keras", b""),
+    ],
 )
 def test_a_file_without_weights_is_refused(name, content, keras, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(ModelInvalid, match=r"holds no weights of small: .*rookery models import"):
+    message = r"holds no weights of small: .*[^.:;]; a whole model .*rookery models import"
+    with pytest.raises(ModelInvalid, match=message):
         load_weights(small(keras), path)
 
 
@@ -93,6 +101,18 @@ def test_weights_of_another_network_in_the_current_format_are_refused(keras, tmp
     path = tmp_path / "other.weights.h5"
     current(small(keras, classes=5), path)
     with pytest.raises(ModelInvalid, match="holds no weights of small"):
+        load_weights(small(keras), path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_keras_file_that_is_damaged_is_refused(share, keras, tmp_path):
+    path = tmp_path / "small.keras"
+    small(keras).save(path)
+    data = bytearray(path.read_bytes())
+    at = int(len(data) * share)
+    data[at : at + 200] = bytes(byte ^ 0xFF for byte in data[at : at + 200])
+    path.write_bytes(data)
+    with pytest.raises(ModelInvalid, match=r"small\.keras holds no weights of small: "):
         load_weights(small(keras), path)
 
 

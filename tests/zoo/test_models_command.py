@@ -44,6 +44,13 @@ def test_pulling_a_damaged_model_makes_the_next_version(run, home):
     assert run("pull", "fixed").startswith("fixed/2 is ready: ")
 
 
+def test_a_model_without_weights_takes_no_file(run, home, tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"x")
+    message = run("pull", "fixed", "--file", tmp_path / "weights.h5", fails=ModelInvalid)
+    assert message == "fixed has no weights; leave out --file"
+    assert Repository(home / "models").references() == ()
+
+
 def test_an_unknown_model_names_the_known_ones(run):
     message = run("pull", "alexnet", fails=ModelNotFound)
     assert message == (

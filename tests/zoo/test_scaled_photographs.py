@@ -30,18 +30,28 @@ def probabilities(version):
     return lambda pixels: model(normalize(pixels, version.card.input)[None])[version.card.output][0]
 
 
+def enlarged(image, width, height):
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def tiled(image, width, height):
+    """Continue *image* with its mirror images: it has the detail that an enlarged one lacks."""
+    missing = ((0, height - image.height), (0, width - image.width), (0, 0))
+    return Image.fromarray(np.pad(np.asarray(image), missing, mode="symmetric"))
+
+
 # Both are scaled as far as ever: to twice what the model takes, by a half and by a quarter.
 @pytest.mark.parametrize("side", [900, 1800])
 @pytest.mark.parametrize("name", ["grace_hopper", "china", "flower"])
-def test_scaled_decoding_keeps_the_class_and_its_probability(
-    name, side, photographs, probabilities, version
+@pytest.mark.parametrize("brought_to", [enlarged, tiled])
+def test_scaled_decoding_keeps_the_class_and_its_probability(  # noqa: PLR0913, PLR0917 - a table and fixtures
+    brought_to, name, side, photographs, probabilities, version
 ):
+    stream = BytesIO()
     with Image.open(BytesIO(photographs[name])) as image:
         factor = side / min(image.size)
-        size = (round(image.width * factor), round(image.height * factor))
-        enlarged = image.resize(size, Image.Resampling.BICUBIC)
-    stream = BytesIO()
-    enlarged.save(stream, "JPEG", quality=90)
+        large = brought_to(image, round(image.width * factor), round(image.height * factor))
+    large.save(stream, "JPEG", quality=90)
     with Image.open(stream) as image:
         full = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC))
     exact = probabilities(full)

@@ -154,6 +154,28 @@ def test_a_file_that_is_cut_off_is_refused(write, tf, network, tmp_path):
         slim.load_weights(network, path, scope="Net")
 
 
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.8, 1])
+def test_an_archive_damaged_anywhere_is_refused_under_its_own_name(at, tf, network, tmp_path):
+    path = archive(tf, tmp_path / "model.ckpt", VARIABLES)
+    data = bytearray(path.read_bytes())
+    data[min(int(len(data) * at), len(data) - 8)] ^= 0xFF  # the last 8 bytes are the checksum
+    path.write_bytes(data)
+    with pytest.raises(ModelInvalid, match="it is no archive, or a damaged one") as caught:
+        slim.load_weights(network, path, scope="Net")
+    assert str(path) in str(caught.value)
+
+
+def test_a_bad_checkpoint_in_an_archive_is_told_of_by_the_archive(network, tmp_path):
+    path = tmp_path / "inception.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("inception_v1.ckpt")
+        info.size = 5
+        tar.addfile(info, io.BytesIO(b"wrong"))
+    with pytest.raises(ModelInvalid, match="reads no checkpoint there") as caught:
+        slim.load_weights(network, path, scope="Net")
+    assert "rookery-slim-" not in str(caught.value)
+
+
 def test_an_archive_without_a_checkpoint_is_refused(tf, network, tmp_path):
     path = archive(tf, tmp_path / "model.ckpt", VARIABLES, name="readme.txt")
     with pytest.raises(ModelInvalid, match=r"it holds 0 files \*\.ckpt"):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.backends.openvino import SIGNATURE
 from rookery.backends.options import Options
 from rookery.backends.trial import Trial, run_trial
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
@@ -38,7 +40,10 @@ _NONE: Final[Mapping[str, Path]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one backend did: its trial and how far it agrees with the reference, or why not."""
+    """What one backend did: its trial and how far it agrees with the reference, or why not.
+
+    There is no agreement where nothing else ran.
+    """
 
     backend: str
     trial: Trial | None = None
@@ -47,6 +52,8 @@ class Row:
     """Why it could not be tried here: not installed, or it does not read the model."""
     failure: str | None = None
     """What went wrong in a backend that is installed."""
+    transient: bool = False
+    """Whether it failed on the way, and may not the next time: it crashed, or took too long."""
 
 
 def run_trials(  # noqa: PLR0913 - each is one thing about the trials
@@ -59,20 +66,20 @@ def run_trials(  # noqa: PLR0913 - each is one thing about the trials
     seconds: float = 300,
     interpreters: Mapping[str, Path] = _NONE,
     begin: Callable[[str], None] = lambda backend: None,  # noqa: ARG005
+    references: Sequence[str] = (),
 ) -> tuple[Row, ...]:
     """Run the images of *batch* on each of *backends*, one after the other, and compare them.
 
-    The reference is the first of `TRUSTED` that can run *version*. Each is timed with *calls*
-    calls, and may take *seconds*; *interpreters* are of those that need an environment of their
-    own. *begin* is told which backend is next.
+    The reference is the first of `TRUSTED` that can run *version*. Where only one of *backends*
+    can, it is the first of *references* that can, whose row is then the last. Each is timed with
+    *calls* calls, and may take *seconds*; *interpreters* are of those that need an environment of
+    their own. *begin* is told which backend is next.
     """
-    rows = []
-    for backend in backends:
-        there, read = formats(version.card), READS.get(backend)
-        if read is not None and not set(there).intersection(read):
-            reason = f"it reads {', '.join(read)}; the model is {', '.join(there)}"
-            rows.append(Row(backend, absent=reason))
-            continue
+
+    def run(backend: str) -> Row:
+        unread = why_unread(backend, version.card)
+        if unread is not None:
+            return Row(backend, absent=unread)
         begin(backend)
         try:
             trial = run_trial(
@@ -84,16 +91,38 @@ def run_trials(  # noqa: PLR0913 - each is one thing about the trials
                 seconds=seconds,
                 python=interpreters.get(backend),
             )
-            rows.append(Row(backend, trial))
-        except (BackendMissing, ModelInvalid) as exc:
-            rows.append(Row(backend, absent=str(exc)))
+        except BackendMissing as exc:
+            return Row(backend, absent=str(exc))
+        except ModelInvalid as exc:
+            return Row(backend, failure=str(exc))
         except BackendFailed as exc:
-            rows.append(Row(backend, failure=str(exc)))
-    tried = [row.trial for row in rows if row.trial is not None]
-    reference = min(tried, key=lambda trial: _trust(trial.backend), default=None)
+            return Row(backend, failure=str(exc), transient=True)
+        return Row(backend, trial)
+
+    rows = [run(backend) for backend in backends]
+    trials = [row.trial for row in rows if row.trial is not None]
+    if len(trials) == 1:
+        # No backend is its own reference.
+        added = [*islice((row for row in map(run, references) if row.trial is not None), 1)]
+        rows += added
+        trials = [row.trial for row in added if row.trial is not None]
+    reference = min(trials, key=lambda trial: _trust(trial.backend), default=None)
     if reference is None:
         return tuple(rows)
     return tuple(_compared(row, reference, version.card) for row in rows)
+
+
+def why_unread(backend: str, card: ModelCard) -> str | None:
+    """Say why *backend* does not read the model of *card*; None where it does."""
+    there, reads = formats(card), READS.get(backend)
+    if reads is None:
+        return None
+    readable = set(there).intersection(reads)
+    if not readable:
+        return f"it reads {', '.join(reads)}; the model is {', '.join(there)}"
+    if backend == "openvino" and readable == {"savedmodel"} and card.signature != SIGNATURE:
+        return f"it runs the signature {SIGNATURE!r}, the card names {card.signature!r}"
+    return None
 
 
 def agrees(agreement: Agreement, card: ModelCard) -> bool:

@@ -48,8 +48,7 @@ class OpenCvBackend:
         """
         chosen = choose_format(card, directory, ("frozen", "onnx"), self.name)
         cv2 = import_opencv()
-        if self._threads is not None:
-            cv2.setNumThreads(self._threads)
+        cv2.setNumThreads(self._threads)
         path = directory / FILES[chosen]
         try:
             # By its bytes: OpenCV guesses nothing from them, and no name needs to be in ASCII.

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -29,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 _Properties = dict[str, str | int | bool]
 
-# The one signature OpenVINO's SavedModel reader looks for.
-_SIGNATURE: Final = "serving_default"
+SIGNATURE: Final = "serving_default"
+"""The one signature OpenVINO's SavedModel reader looks for."""
 # What is closest to OpenVINO first.
 _FORMATS: Final[tuple[ModelFormat, ...]] = ("openvino", "savedmodel", "onnx", "frozen")
 
@@ -63,12 +64,12 @@ class OpenVinoBackend:
         return model
 
     def _choose(self, directory: Path, card: ModelCard) -> ModelFormat:
-        if card.signature == _SIGNATURE:
+        if card.signature == SIGNATURE:
             return choose_format(card, directory, _FORMATS, self.name)
         others = tuple(one for one in _FORMATS if one != "savedmodel")
         if "savedmodel" in formats(card) and not set(others).intersection(formats(card)):
             raise ModelInvalid(
-                f"openvino runs the signature {_SIGNATURE!r}, the card names {card.signature!r}; "
+                f"openvino runs the signature {SIGNATURE!r}, the card names {card.signature!r}; "
                 "export the model with that name or choose ROOKERY_BACKEND=tensorflow"
             )
         return choose_format(card, directory, others, self.name)
@@ -76,7 +77,7 @@ class OpenVinoBackend:
     def _compile(
         self, library: ModuleType, directory: Path, chosen: ModelFormat, card: ModelCard
     ) -> "openvino.CompiledModel":
-        core: openvino.Core = library.Core()
+        core = _core(library)
         properties = _properties(self._options)
 
         def compile_file() -> "openvino.CompiledModel":
@@ -99,6 +100,17 @@ class OpenVinoBackend:
         compiled = compile_file()
         kept.write(key, compiled.export_model().getvalue())
         return compiled
+
+
+@cache
+def _core(library: ModuleType) -> "openvino.Core":
+    """Return the one that this process has.
+
+    Each gives the thread a signal stack, and when two of them end in the order in which they began,
+    they leave one that is no longer mapped: the next signal then ends the process.
+    """
+    core: openvino.Core = library.Core()
+    return core
 
 
 class OpenVinoModel:
@@ -170,15 +182,13 @@ def import_openvino() -> ModuleType:
 
 
 def _properties(options: Options) -> _Properties:
-    properties: _Properties = {
+    return {
         "PERFORMANCE_HINT": options.performance.upper(),
         # OpenVINO's own choice is to pin, always from the first CPU on: two processes that share
         # a machine would share those.
         "ENABLE_CPU_PINNING": options.pin,
+        "INFERENCE_NUM_THREADS": options.threads,
     }
-    if options.threads is not None:
-        properties["INFERENCE_NUM_THREADS"] = options.threads
-    return properties
 
 
 def _key(

@@ -18,8 +18,6 @@ from rookery.backends.tensorflow import (
 )
 from rookery.errors import BackendMissing
 
-_DEFAULT: Final = Options()
-
 
 @dataclass(frozen=True, slots=True)
 class _Registered:
@@ -45,13 +43,13 @@ def backend_names() -> tuple[str, ...]:
     return tuple(sorted(_BACKENDS))
 
 
-def create_backend(name: str, options: Options = _DEFAULT) -> Backend:
-    """Return the backend called *name*, to run models as *options* say.
+def create_backend(name: str, options: Options | None = None) -> Backend:
+    """Return the backend called *name*, to run models as *options*, or the defaults, say.
 
     Raises:
         BackendMissing: there is no backend of that name.
     """
-    return _registered(name).create(options)
+    return _registered(name).create(options or Options())
 
 
 def import_library(name: str) -> None:

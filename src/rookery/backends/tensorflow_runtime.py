@@ -22,8 +22,8 @@ def settle_runtime(tf: ModuleType, options: Options) -> None:
             _log.warning("TensorFlow already runs; how it takes memory of %s stays", gpu.name)
 
 
-def _limit_threads(threading: ModuleType, threads: int | None) -> None:
-    if threads is None or threading.get_intra_op_parallelism_threads() == threads:
+def _limit_threads(threading: ModuleType, threads: int) -> None:
+    if threading.get_intra_op_parallelism_threads() == threads:
         return
     try:
         threading.set_intra_op_parallelism_threads(threads)

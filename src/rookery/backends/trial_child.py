@@ -15,7 +15,6 @@ from rookery.backends.options import Options, Performance
 from rookery.backends.protocol import LoadedModel
 from rookery.backends.registry import create_backend, import_library
 from rookery.backends.trial import BATCH_FILE, REQUEST_FILE, RESULT_FILE, SCORES_FILE
-from rookery.cpus import usable_cpus
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
 from rookery.models.card import parse_card
 from rookery.models.scores import probabilities
@@ -24,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class _Options(TypedDict):
-    threads: int | None
+    threads: int
     performance: Performance
     pin: bool
     cache: str | None
@@ -75,7 +74,7 @@ def _trial(folder: Path) -> dict[str, object]:
 def _options(request: _Options) -> Options:
     cache = request["cache"]
     return Options(
-        threads=request["threads"] or usable_cpus(),
+        threads=request["threads"],
         performance=request["performance"],
         pin=request["pin"],
         cache=None if cache is None else Path(cache),

@@ -1,4 +1,4 @@
-"""`rookery models`: list, pull, import and export models."""
+"""`rookery models`: list, pull, import, export, check and quantize models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     epilog="Models lie in $ROOKERY_HOME/models (.rookery/models), one folder NAME/VERSION each."
 )
 def command() -> None:
-    """List, pull, import, check, quantize and export models."""
+    """List, pull, import, export, check and quantize models."""
 
 
 command.add_command(import_command)

@@ -9,6 +9,7 @@ from rookery.cli.table import columns
 
 if TYPE_CHECKING:
     from rookery.backends.comparison import Row
+    from rookery.models.agreement import Agreement
 
 _MEBIBYTE: Final = 1024 * 1024
 _HEADINGS: Final = (
@@ -45,19 +46,27 @@ def show(checked: Checked) -> None:
 
 
 def _cells(row: "Row") -> tuple[str, ...]:
-    if row.trial is None or row.agreement is None:
+    if row.trial is None:
         raise ValueError(f"{row.backend} has not run")
-    trial, agreement = row.trial, row.agreement
+    trial = row.trial
     times = (trial.import_ms, trial.load_ms, trial.first_ms)
     return (
         row.backend,
         *(f"{time:.0f}" for time in times),
         f"{trial.median_ms:.1f}",
         f"{trial.resident_bytes / _MEBIBYTE:.0f}",
-        f"{agreement.top_1:.0%}",
-        f"{agreement.top_5:.0%}",
-        f"{agreement.largest_difference:.1e}",
-        f"of {agreement.images} images",
+        *_agreement(row.agreement),
+    )
+
+
+def _agreement(found: "Agreement | None") -> tuple[str, ...]:
+    if found is None:
+        return ("-", "-", "-", "nothing to compare with")
+    return (
+        f"{found.top_1:.0%}",
+        f"{found.top_5:.0%}",
+        f"{found.largest_difference:.1e}",
+        f"of {found.images} images",
     )
 
 
@@ -72,14 +81,14 @@ def document(checked: Checked) -> dict[str, object]:
             {"backend": row.backend, "absent": row.absent, "failure": row.failure}
             | (
                 {}
-                if row.trial is None or row.agreement is None
+                if row.trial is None
                 else {
                     "import_ms": round(row.trial.import_ms, 1),
                     "load_ms": round(row.trial.load_ms, 1),
                     "first_ms": round(row.trial.first_ms, 1),
                     "median_ms": round(row.trial.median_ms, 2),
                     "resident_bytes": row.trial.resident_bytes,
-                    "agreement": asdict(row.agreement),
+                    "agreement": row.agreement and asdict(row.agreement),
                 }
             )
             for row in checked.rows

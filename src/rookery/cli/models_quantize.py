@@ -4,16 +4,10 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 import click
 
-from rookery.cli.table import columns
-
-if TYPE_CHECKING:
-    from rookery.quantization.report import Quantization
-
-_MEBIBYTE: Final = 1024 * 1024
+from rookery.cli.models_quantize_report import lines
 
 
 @click.command(
@@ -75,9 +69,9 @@ def quantize(  # noqa: PLR0913, PLR0917 - each is one option
     The ranges of its activations are found with the images of DIR, and its answers to them are
     compared with those it gave before.
     """
-    from rookery.backends.options import Options
     from rookery.backends.registry import create_backend
     from rookery.models.repository import Repository
+    from rookery.preparation import options
     from rookery.quantization.quantize import Wishes
     from rookery.quantization.quantize import quantize as quantize_model
     from rookery.settings import Settings
@@ -97,7 +91,7 @@ def quantize(  # noqa: PLR0913, PLR0917 - each is one option
         made, report = quantize_model(
             version,
             repository,
-            create_backend("openvino", Options(threads=settings.threads)),
+            create_backend("openvino", options(settings)),
             wishes,
             show.step,
         )
@@ -111,32 +105,6 @@ def quantize(  # noqa: PLR0913, PLR0917 - each is one option
     for line in lines(report):
         click.echo(line)
     click.echo(f"{reference} is ready: {made.directory}")
-
-
-def lines(report: "Quantization") -> list[str]:
-    """Write *report* for people."""
-    found, times, sizes = report.agreement, report.milliseconds, report.bytes
-    skipped = f", {report.skipped:,} files left out" if report.skipped else ""
-    rows = [
-        ("same best class", f"{found.top_1:.1%} (at least {report.min_agreement:.1%} asked)"),
-        ("of the five best", f"{found.overlap:.1%} kept"),
-        ("largest difference", f"{found.largest_difference:.3f} of a probability"),
-        ("one image", f"{times.before:.1f} ms before, {times.after:.1f} ms after"),
-        ("size", f"{_mebibytes(sizes.before)} before, {_mebibytes(sizes.after)} after"),
-    ]
-    if (right := report.accuracy) is not None:
-        known = f"on {right.images:,} images whose class is known"
-        rows.append(("accuracy", f"{right.before:.1%} before, {right.after:.1%} after, {known}"))
-    without = ["this CPU has no VNNI, which is what makes int8 quick"]
-    return [
-        f"{report.images:,} images{skipped}; calibrated with {report.calibrated:,} of them",
-        *columns(rows),
-        *([] if report.int8_instructions else without),
-    ]
-
-
-def _mebibytes(size: float) -> str:
-    return f"{size / _MEBIBYTE:.1f} MiB"
 
 
 class _Steps:

@@ -1,6 +1,7 @@
 """Images in files: which of what a user names are images, and one of them as a model's input."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from rookery.images.decode import decode
 from rookery.images.limits import ImageLimits
 from rookery.images.normalize import normalize
 from rookery.images.preprocessing import Preprocessing
+
+_log = logging.getLogger(__name__)
 
 _SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
 
@@ -30,6 +33,12 @@ def find_images(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def evenly(images: Sequence[Path], at_most: int) -> tuple[Path, ...]:
+    """Return *at_most* of *images*, as many from each of their folders as its share."""
+    count = min(at_most, len(images))
+    return tuple(images[index * len(images) // count] for index in range(count))
+
+
 def read_instance(path: Path, target: Preprocessing, limits: ImageLimits) -> NDArray[np.float32]:
     """Return the image in the file at *path* as *target* wants it, shape (height, width, 3).
 
@@ -46,6 +55,17 @@ def read_instance(path: Path, target: Preprocessing, limits: ImageLimits) -> NDA
         return normalize(decode(data, target, limits).pixels, target)
     except ImageError as exc:
         raise type(exc)(f"{path}: {exc}") from exc
+
+
+def read_if_usable(
+    path: Path, target: Preprocessing, limits: ImageLimits
+) -> NDArray[np.float32] | None:
+    """Return what `read_instance` does; None, and a warning in the log, where it cannot be used."""
+    try:
+        return read_instance(path, target, limits)
+    except ImageError as exc:
+        _log.warning("left out: %s", exc)
+        return None
 
 
 def _is_image(file: Path, folder: Path) -> bool:

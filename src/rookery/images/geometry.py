@@ -71,7 +71,7 @@ def scaled(box: Box, factor: float) -> Box:
     return Box(box.left * factor, box.top * factor, box.right * factor, box.bottom * factor)
 
 
-def smallest_useful(size: Size, box: Box, output: Size, oversampling: float = 1) -> Size:
+def smallest_useful(size: Size, box: Box, output: Size, oversampling: float) -> Size:
     """Return the smallest size at which *box* is still *oversampling* times as wide as *output*.
 
     And as high: a picture of *size* may be decoded at any scale down to this one without ever

@@ -21,6 +21,16 @@ def formats(card: ModelCard) -> tuple[ModelFormat, ...]:
     return (card.format, *card.other_formats)
 
 
+def network_bytes(directory: Path, format_: ModelFormat) -> int:
+    """Return the size of the network in *directory* in one of the formats it is there in."""
+    files = [directory / FILES[format_]]
+    if format_ == "savedmodel":
+        files += directory.glob("variables/*")
+    if format_ == "openvino":
+        files += directory.glob("*.bin")
+    return sum(file.stat().st_size for file in files)
+
+
 def choose_format(
     card: ModelCard, directory: Path, accepted: Sequence[ModelFormat], backend: str
 ) -> ModelFormat:

@@ -130,7 +130,7 @@ class Repository:
         there = f"only {', '.join(models)}" if models else "nor any other"
         return (
             f"there is no model {reference} in {self.root}, {there}; "
-            f"get it with: rookery models pull {name}"
+            f"if `rookery models list` offers it, get it with: rookery models pull {name}"
         )
 
 

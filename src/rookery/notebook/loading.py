@@ -13,12 +13,12 @@ from rookery.images.limits import ImageLimits
 from rookery.lifecycle.phases import load, warm
 from rookery.models.repository import ModelVersion, Repository
 from rookery.notebook.model import Model
-from rookery.settings import read_backend, read_home
+from rookery.settings import Settings, read_backend
 
 _log = logging.getLogger(__name__)
 
 # Pictures are the caller's own: only what would fill the memory is refused.
-_LIMITS: Final = ImageLimits(max_bytes=1024 * 1024 * 1024)
+_MAX_BYTES: Final = 1024 * 1024 * 1024
 
 
 def load_model(
@@ -31,30 +31,38 @@ def load_model(
     """Return the model *name*, or NAME/VERSION, loaded and warm.
 
     A model of the zoo that is not here and needs no download is made, which takes seconds, once.
+    $ROOKERY_MODEL_CACHE and $ROOKERY_MAX_PIXELS are heeded as by a function.
 
     Args:
         name: as `rookery models list` shows it.
         backend: the library that runs it; without it $ROOKERY_BACKEND, or `auto`, which takes the
             fastest here and measures that once.
-        threads: how many threads compute a picture; every CPU this process may use without it.
+        threads: how many threads compute a picture, at least 1; every CPU this process may use
+            without it.
         home: the folder with the models; without it $ROOKERY_HOME, or `.rookery` here.
 
     Raises:
         ModelNotFound: it is not here; the message says what to run.
         ModelInvalid: its files are damaged, or not for this backend.
         BackendMissing: there is no such backend, or its library is not installed.
+        SettingsInvalid: one of these variables cannot be used.
+        ValueError: *threads* is less than 1.
     """
-    folder = (Path(home) if home is not None else read_home()).absolute()
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}; it must be at least 1, or None for every CPU")
+    settings = Settings.read_only("ROOKERY_HOME", "ROOKERY_MODEL_CACHE", "ROOKERY_MAX_PIXELS")
+    folder = (Path(home) if home is not None else settings.home).absolute()
     version = _find(name, folder)
     options = Options(
         threads=threads or usable_cpus(),
-        cache=folder / "cache" / "models",  # where functions keep theirs, too
+        cache=settings.model_copy(update={"home": folder}).compiled_models(),
     )
     chosen = backend or read_backend("auto")
     if chosen == "auto":
         chosen = choose_fastest(version, folder, options)
     loaded = load(version, create_backend(chosen, options))
-    warmed = warm(loaded, limits=_LIMITS, top_k=version.card.classes)
+    limits = ImageLimits(max_bytes=_MAX_BYTES, max_pixels=settings.max_pixels)
+    warmed = warm(loaded, limits=limits, top_k=version.card.classes)
     return Model(warmed.classifier)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from rookery.errors import ImageUndecodable
+from rookery.errors import ImageEmpty, ImageUndecodable
 
 
 class Readable(Protocol):
@@ -27,7 +27,8 @@ Picture: TypeAlias = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint
 
 _AXES: Final = (2, 3)  # grey, or with channels
 _CHANNELS: Final = (1, 3, 4)
-_PNG_MODES: Final = frozenset({"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"})
+_PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+_NUMBERS: Final = {"F": "floating-point numbers", "I": "32-bit integers"}
 
 
 def encoded(picture: Picture) -> bytes:
@@ -38,7 +39,8 @@ def encoded(picture: Picture) -> bytes:
 
     Raises:
         OSError: the file cannot be read.
-        ImageUndecodable: the array has another shape or type, the PIL image no colors.
+        ImageEmpty: the PIL image has no pixels.
+        ImageUndecodable: the array has another shape or type, the PIL image numbers, not colors.
         TypeError: it is nothing of all these.
     """
     if isinstance(picture, str | PathLike):
@@ -92,13 +94,21 @@ def _from_array(array: NDArray[np.uint8]) -> Image.Image:
 
 def _storable(image: Image.Image) -> Image.Image:
     """Return *image* in a mode that PNG has."""
-    if image.mode in _PNG_MODES:
+    mode = image.mode
+    if 0 in image.size:
+        raise ImageEmpty(f"the PIL image has no pixels: it is {image.width} x {image.height}")
+    if mode in _PNG_MODES:
         return image
-    if image.mode == "F":
+    if mode in _NUMBERS:
         raise ImageUndecodable(
-            "the PIL image holds floating-point numbers (mode F), and nothing says what is white; "
-            "scale it to 0..255 and convert it to mode L"
+            f"the PIL image holds {_NUMBERS[mode]} (mode {mode}), and nothing says what is white; "
+            "scale them to 0..255 and convert it to mode L"
         )
+    if mode.startswith("I;"):
+        # Pillow writes and converts only one order of the bytes right.
+        return Image.fromarray(np.asarray(image).astype("<u2"))
+    if mode == "La":
+        return image.convert("LA")  # the only mode it converts to
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 

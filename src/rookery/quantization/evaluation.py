@@ -1,6 +1,5 @@
 """A model's answers to many images in files: read one after the other, never all in memory."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import LoadedModel
-from rookery.errors import ImageError
-from rookery.images.files import read_instance
+from rookery.images.files import read_if_usable
 from rookery.images.limits import ImageLimits
 from rookery.models.card import ModelCard
 from rookery.models.scores import probabilities
 from rookery.quantization.report import Change
-
-_log = logging.getLogger(__name__)
 
 _TIMED_CALLS: Final = 20
 
@@ -54,10 +50,8 @@ def evaluate(
     scores: list[NDArray[np.float32]] = []
     for number, image in enumerate(images):
         step(number, len(images))
-        try:
-            instance = read_instance(image, card.input, limits)
-        except ImageError as exc:
-            _log.warning("left out: %s", exc)
+        instance = read_if_usable(image, card.input, limits)
+        if instance is None:
             continue
         scores.append(probabilities(model(instance[np.newaxis]), card).astype(np.float32))
         usable.append(image)

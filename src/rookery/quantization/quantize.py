@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -12,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.backends.protocol import Backend
+from rookery.cpus import has_int8_instructions
 from rookery.errors import ModelNotFound, QuantizationRefused
-from rookery.images.files import find_images, read_instance
+from rookery.images.files import evenly, find_images, read_instance
 from rookery.images.limits import ImageLimits
 from rookery.models.agreement import compare
 from rookery.models.card import ModelCard, is_model_name
+from rookery.models.formats import choose_format, network_bytes
 from rookery.models.integrity import verify
 from rookery.models.labels import read_labels
 from rookery.models.repository import ModelVersion, Repository
 from rookery.models.warmup_requests import WARM_UP_FILE
 from rookery.quantization.evaluation import Answers, evaluate, time_in_turns
-from rookery.quantization.judgement import accuracy, has_int8_instructions, judge, network_bytes
-from rookery.quantization.nncf import import_nncf, to_int8
+from rookery.quantization.judgment import accuracy, judge
+from rookery.quantization.nncf import READ, import_nncf, to_int8
 from rookery.quantization.report import REPORT_FILE, Change, Quantization, dump
 from rookery.quantization.truths import read_truths
 from rookery.snapshots.facts import facts
@@ -78,11 +80,12 @@ def quantize(
     import_nncf()  # before minutes are spent
     verify(version.directory, card)
     labels = read_labels(version.directory, card)
-    images = _evenly(find_images([wishes.folder]), wishes.images)
-    truths = read_truths(wishes.folder, images, labels)
+    there = find_images([wishes.folder])
+    images = evenly(there, wishes.images)
+    truths = read_truths(wishes.folder, there, labels)
     model = backend.load(version.directory, card)
     before = evaluate(model, card, images, wishes.limits, _named(progress, "asking in fp32"))
-    calibration = _evenly(_usable(before, wishes), wishes.subset)
+    calibration = evenly(_usable(before, wishes), wishes.subset)
     reports: list[Quantization] = []
 
     def build(directory: Path) -> None:
@@ -109,7 +112,7 @@ def quantize(
                 accuracy=accuracy(before, after, truths),
                 milliseconds=time_in_turns(model, quantized, batch),
                 bytes=Change(
-                    network_bytes(version.directory, card), network_bytes(directory, int8)
+                    _network_bytes(version.directory, card), _network_bytes(directory, int8)
                 ),
                 int8_instructions=has_int8_instructions(facts("")["cpu"]),
                 nncf=version_of("nncf"),
@@ -191,10 +194,8 @@ def _copy_around(version: ModelVersion, directory: Path) -> None:
             shutil.copyfile(version.directory / name, directory / name)
 
 
-def _evenly(images: Sequence[Path], at_most: int) -> tuple[Path, ...]:
-    """Return *at_most* of *images*, as many from each of their folders as its share."""
-    count = min(at_most, len(images))
-    return tuple(images[index * len(images) // count] for index in range(count))
+def _network_bytes(directory: Path, card: ModelCard) -> int:
+    return network_bytes(directory, choose_format(card, directory, READ, "nncf"))
 
 
 def _named(progress: Progress, what: str) -> Callable[[int, int], None]:

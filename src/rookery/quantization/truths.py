@@ -1,13 +1,16 @@
 """What is on the images of a folder, where the folder says so: class folders, or a labels.csv."""
 
 import csv
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Final
 
 from rookery.errors import QuantizationRefused
+
+_log = logging.getLogger(__name__)
 
 LABELS_CSV: Final = "labels.csv"
 
@@ -18,9 +21,9 @@ Classes = frozenset[int]
 
 
 def read_truths(
-    folder: Path, images: Iterable[Path], labels: Sequence[str]
+    folder: Path, images: Sequence[Path], labels: Sequence[str]
 ) -> Mapping[Path, Classes]:
-    """Return the classes of those of *images*, all below *folder*, of which they are known.
+    """Return the classes of those of *images*, all there are below *folder*, that are known.
 
     A `labels.csv` in *folder* (columns `file`, relative to it, and `label`) says it of every image;
     else the folder that an image lies in, where it is named like a class of *labels*.
@@ -30,7 +33,7 @@ def read_truths(
     """
     listing = folder / LABELS_CSV
     if listing.is_file():
-        return _listed(listing, labels)
+        return _listed(listing, images, labels)
     names = sorted({image.parent.name for image in images if image.parent != folder})
     meant = _synsets(names, labels) or {name: classes_of(name, labels) for name in names}
     return {
@@ -63,7 +66,7 @@ def _synsets(names: Sequence[str], labels: Sequence[str]) -> Mapping[str, Classe
     return {name: frozenset({index}) for index, name in enumerate(names)}
 
 
-def _listed(listing: Path, labels: Sequence[str]) -> Mapping[Path, Classes]:
+def _listed(listing: Path, images: Sequence[Path], labels: Sequence[str]) -> Mapping[Path, Classes]:
     try:
         text = listing.read_text(encoding="utf-8-sig")
         rows = [*csv.DictReader(StringIO(text, newline=""))]
@@ -83,7 +86,13 @@ def _listed(listing: Path, labels: Sequence[str]) -> Mapping[Path, Classes]:
                 "labels, or the class's index"
             )
         truths[listing.parent / file.strip()] = classes
-    return truths
+    there = set(images)
+    if absent := [path for path in truths if path not in there]:
+        _log.warning(
+            "%s names %d files that are no images there, of %d; the first is %s",
+            listing, len(absent), len(truths), absent[0],
+        )  # fmt: skip
+    return {path: classes for path, classes in truths.items() if path in there}
 
 
 def _plain(name: str) -> str:

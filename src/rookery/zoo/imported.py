@@ -150,19 +150,21 @@ def _size(signature: Signature, wanted: Import) -> tuple[int, int]:
 def _output(signature: Signature, wanted: Import) -> TensorSpec:
     names = ", ".join(spec.name for spec in signature.outputs) or "none"
     chosen = wanted.choices.output
+    # A node's output by TensorFlow's name, such as split:1, or by what it is called here.
+    wished = chosen and chosen.removesuffix(":0").replace(":", "_")
     if chosen is None and len(signature.outputs) == 1:
         return signature.outputs[0]
     for spec in signature.outputs:
-        if chosen in {spec.name, f"{spec.name}:0"}:
+        if spec.name in {chosen, wished}:
             return spec
     raise ModelInvalid(f"choose the output that holds the class scores with --output: {names}")
 
 
 def _run_sample(source: Source, card: ModelCard) -> NDArray[np.float32]:
     """Return the scores of one grey image, shape (1, classes)."""
-    grey = np.full((card.input.height, card.input.width, _CHANNELS), 127, np.uint8)
+    gray = np.full((card.input.height, card.input.width, _CHANNELS), 127, np.uint8)
     try:
-        scores = source.run(normalize(grey, card.input)[None], card)
+        scores = source.run(normalize(gray, card.input)[None], card)
     except BackendFailed as exc:
         raise ModelInvalid(f"the model fails on a grey sample image: {exc}") from exc
     if scores.ndim != 2 or scores.shape[0] != 1 or not np.isfinite(scores).all():  # noqa: PLR2004

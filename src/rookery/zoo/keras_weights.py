@@ -1,7 +1,9 @@
 """Weights as Keras saves them, in an HDF5 file, to the layers of a network."""
 
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from zipfile import BadZipFile, ZipFile
 
 from rookery.errors import ModelInvalid
 
@@ -9,23 +11,46 @@ if TYPE_CHECKING:
     import h5py
     import keras
 
+# Keras has no error type of its own; this is what damaged and foreign files raise, HDF5 or zip.
+_FAILURES: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    BadZipFile,
+    zlib.error,
+)
+
 
 def load_weights(model: "keras.Model", path: Path) -> None:
-    """Load the HDF5 file of weights at *path* into *model*, layer by layer.
+    """Load the weights in the HDF5 or .keras file at *path* into *model*, layer by layer.
 
     Raises:
         ModelInvalid: it is no such file, or another network's; the first tensor that does not fit
             is named.
     """
     try:
+        _check_archive(path)
         model.load_weights(path)
-    # Keras has no error type of its own; this is what damaged and foreign files raise.
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as exc:
-        reason = _first_misfit(model, path) or str(exc).partition("\n")[0]
+    except _FAILURES as exc:
+        first = str(exc).strip().partition("\n")[0]
+        reason = _first_misfit(model, path) or first.rstrip(" .:;") or type(exc).__name__
         raise ModelInvalid(
             f"{path} holds no weights of {model.name}: {reason}; "
             "a whole model of your own comes in with: rookery models import"
         ) from exc
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums of a .keras file: Keras reads around them."""
+    if path.suffix == ".keras":
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(f"its part {damaged} is damaged")
 
 
 def _first_misfit(model: "keras.Model", path: Path) -> str | None:

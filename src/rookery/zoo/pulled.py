@@ -48,6 +48,8 @@ def pull(  # noqa: PLR0913 - each is one choice of the command line
     model = ZOO.get(name)
     if model is None:
         raise ModelNotFound(f"there is no model {name!r} to pull; there is {', '.join(ZOO)}")
+    if model.network is None and file is not None:
+        raise ModelInvalid(f"{name} has no weights; leave out --file")
     card = _card(model, weights, file)
     try:
         newest = repository.find(name)

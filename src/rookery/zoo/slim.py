@@ -1,7 +1,9 @@
 """Weights as TF-Slim saves them, a checkpoint or a frozen graph, to the layers of a network."""
 
+import lzma
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 _MAX_BYTES: Final = 1024**3
+_CHUNK: Final = 1024**2
 _ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
 # The parts of a checkpoint of TensorFlow's second format; they are opened by what is before.
 _PARTS: Final = (".index", ".meta", ".data-00000-of-00001")
@@ -68,27 +71,32 @@ def open_variables(path: Path) -> Iterator[Variables]:
     """
     if path.name.endswith(_ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="rookery-slim-") as folder:
-            yield _checkpoint(_unpack(path, Path(folder)))
+            yield _checkpoint(_unpack(path, Path(folder)), path)
     elif path.suffix == ".pb":
         yield _frozen(path)
     else:
         part = next((part for part in _PARTS if path.name.endswith(part)), "")
-        yield _checkpoint(path.with_name(path.name.removesuffix(part)))
+        yield _checkpoint(path.with_name(path.name.removesuffix(part)), path)
 
 
-def _checkpoint(prefix: Path) -> Variables:
+def _checkpoint(prefix: Path, given: Path) -> Variables:
+    """Open the checkpoint *prefix*; messages name *given*, the file it came in."""
     tf = import_tensorflow()
+
+    def told(exc: Exception) -> str:
+        return first_line(exc).replace(str(prefix), str(given))
+
     try:
         reader = tf.train.load_checkpoint(str(prefix))
     except (ValueError, RuntimeError, tf.errors.OpError) as exc:
-        raise ModelInvalid(f"TensorFlow reads no checkpoint there: {first_line(exc)}") from exc
+        raise ModelInvalid(f"TensorFlow reads no checkpoint there: {told(exc)}") from exc
 
     def read(name: str) -> NDArray[np.float32]:
         try:
             return np.asarray(reader.get_tensor(name))
         # IndexError, of all things, where the file of numbers is cut off.
         except (ValueError, RuntimeError, LookupError, tf.errors.OpError) as exc:
-            raise ModelInvalid(f"variable {name} is damaged: {first_line(exc)}") from exc
+            raise ModelInvalid(f"variable {name} is damaged: {told(exc)}") from exc
 
     shapes = reader.get_variable_to_shape_map()
     return Variables({name: tuple(shape) for name, shape in shapes.items()}, read)
@@ -129,8 +137,11 @@ def _unpack(archive: Path, folder: Path) -> Path:
             content = tar.extractfile(members[0])
             target = folder / "model.ckpt"
             target.write_bytes(content.read() if content else b"")
+            # The checksum of a compressed file is behind its last byte.
+            while tar.fileobj.read(_CHUNK):
+                pass
             return target
-    except (OSError, EOFError, tarfile.TarError) as exc:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as exc:
         raise ModelInvalid(f"it is no archive, or a damaged one: {exc}") from exc
 
 

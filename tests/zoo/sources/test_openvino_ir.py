@@ -56,6 +56,16 @@ def test_what_is_no_model_is_refused_by_name(text):
         read_signature(text.encode(), "net.xml")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_no_encoding_hides_entities(encoding):
+    text = NET.replace("<net ", '<!DOCTYPE net [<!ENTITY a "net">]><net ').replace(
+        'name="net"', 'name="&a;"'
+    )
+    text = text.replace('version="1.0"', f'version="1.0" encoding="{encoding}"', 1)
+    with pytest.raises(ModelInvalid, match=r"net\.xml is no model of OpenVINO's"):
+        read_signature(text.encode(encoding), "net.xml")
+
+
 @given(st.binary(max_size=20), st.integers(0, len(NET)))
 def test_damage_is_refused_or_harmless(noise, at):
     data = NET.encode()

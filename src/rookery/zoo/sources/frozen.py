@@ -4,9 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rookery.backends.freezing import freeze
 from rookery.backends.protocol import Signature, TensorSpec
 from rookery.backends.savedmodel import SavedFunction, first_line, import_tensorflow
@@ -15,6 +12,7 @@ from rookery.models.card import ModelCard
 from rookery.models.formats import FILES
 from rookery.zoo.sources.operations import check_operations
 from rookery.zoo.sources.source import Choices
+from rookery.zoo.sources.tensorflow_source import TensorFlowSource
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
@@ -24,7 +22,7 @@ _ANY_IMAGE: Final = (None, None, None, 3)
 _MOST_NAMES: Final = 8
 
 
-class FrozenSource:
+class FrozenSource(TensorFlowSource):
     """What leads from one tensor of a graph to others."""
 
     def __init__(self, path: Path, choices: Choices) -> None:
@@ -59,6 +57,7 @@ class FrozenSource:
                 "besides; freeze the graph with the others fixed, or choose with --input, --output"
             )
         shape = _shape(source)
+        # An image of any size, where the graph does not say.
         signature = Signature(
             inputs=(TensorSpec(self._input, source.dtype.name, shape or _ANY_IMAGE),),
             outputs=tuple(
@@ -66,16 +65,7 @@ class FrozenSource:
                 for tensor in outputs
             ),
         )
-        self._function = SavedFunction(tf, signature, self._call)
-
-    @property
-    def signature(self) -> Signature:
-        """The chosen input and outputs; an image of any size where the graph does not say."""
-        return self._function.signature
-
-    def run(self, batch: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
-        """Run it here, with TensorFlow."""
-        return self._function(batch)[card.output]
+        super().__init__(SavedFunction(tf, signature, self._call), [])
 
     def write(self, directory: Path, card: ModelCard) -> ModelCard:
         """Write `frozen.pb`, with the names that every frozen graph has here."""

@@ -39,7 +39,9 @@ class LibrarySource:
     ) -> None:
         """Copy *files*, by their names in a version, to *scratch*; try *backends* in order."""
         self._signature = Signature(
-            tuple(_channels_last(spec) for spec in signature.inputs), signature.outputs
+            tuple(_channels_last(spec) for spec in signature.inputs),
+            # A file may leave the shape of an output open altogether.
+            tuple(replace(spec, shape=spec.shape or (None, None)) for spec in signature.outputs),
         )
         self._format: ModelFormat = format_
         self._backends = backends
@@ -59,7 +61,15 @@ class LibrarySource:
 
         Raises:
             BackendMissing: none of them is.
+            ModelInvalid: it cannot be run, or nobody says how many classes it has.
         """
+        spec = next(spec for spec in self._signature.outputs if spec.name == card.output)
+        # Backends refuse a card with too few classes, and this one has none but a placeholder.
+        if spec.shape[-1] is None and card.classes == 1:
+            raise ModelInvalid(
+                f"{self._path} does not say how many classes it has; give --labels, a file with "
+                "one class per line"
+            )
         # As the model gives them: nobody knows yet whether they are logits.
         raw = replace(card, format=self._format, other_formats=(), activation="probabilities")
         version = ModelVersion(self._scratch, raw)

@@ -65,6 +65,9 @@ def _parse(data: bytes, where: str) -> ET.Element:
     # No entities: they are how a small file becomes a large one.
     if len(data) > _MAX_BYTES or b"<!DOCTYPE" in data:
         raise ModelInvalid(f"{where} is no model of OpenVINO's: it is too long or has a DOCTYPE")
+    if b"\0" in data:
+        # A DOCTYPE in UTF-16 has other bytes than those looked for.
+        raise ModelInvalid(f"{where} is no model of OpenVINO's, or damaged: it is no UTF-8")
     try:
         return ET.fromstring(data)  # noqa: S314 - nothing is declared in it
     except (ET.ParseError, ValueError, LookupError) as exc:

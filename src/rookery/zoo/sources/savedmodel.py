@@ -14,7 +14,7 @@ from rookery.errors import BackendFailed, ModelInvalid
 from rookery.models.card import ModelCard
 from rookery.models.formats import FILES
 from rookery.zoo.export import SIGNATURE, export_function
-from rookery.zoo.sources.operations import check_operations
+from rookery.zoo.sources.operations import check_saved_operations
 from rookery.zoo.sources.source import Choices
 from rookery.zoo.sources.tensorflow_source import TensorFlowSource, scores, write_frozen
 
@@ -38,6 +38,7 @@ class SavedModelSource(TensorFlowSource):
             ModelInvalid: it is none, is damaged, or the signature is to be chosen.
         """
         self._path = path
+        _check_links(path)
         there = _image_signatures(path)
         self._name = choices.signature or (there[0] if there else SIGNATURE)
         function = open_savedmodel(path, self._name)
@@ -71,6 +72,18 @@ class SavedModelSource(TensorFlowSource):
         return replace(card, format="savedmodel", other_formats=("frozen",))
 
 
+def _check_links(path: Path) -> None:
+    """Refuse links out of the folder *path*: what they lead to would be published."""
+    root = path.resolve()
+    for part in _PARTS:
+        for entry in (path / part, *(path / part).rglob("*")):
+            if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+                raise ModelInvalid(
+                    f"{entry} is a link that leads out of the SavedModel; make a copy without "
+                    f"links, and import that: cp -rL {path} COPY"
+                )
+
+
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, target)
@@ -101,7 +114,7 @@ def _image_signatures(path: Path) -> list[str]:
         raise ModelInvalid(f"{file} is empty; export the model again")
     found: dict[str, SignatureDef] = {}
     for graph in model.meta_graphs:
-        check_operations(graph.graph_def, str(path))
+        check_saved_operations(graph, str(path))
         found |= graph.signature_def
     images = [name for name in sorted(found) if _takes_images(found[name])]
     return sorted(images, key=lambda name: name != SIGNATURE)

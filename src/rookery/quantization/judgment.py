@@ -2,18 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from rookery.errors import QuantizationRefused
-from rookery.models.card import ModelCard
-from rookery.models.formats import FILES, choose_format
 from rookery.quantization.evaluation import Answers
-from rookery.quantization.nncf import READ
 from rookery.quantization.report import Accuracy, Quantization
 from rookery.quantization.truths import Classes
-
-# Of /proc/cpuinfo: they multiply and add four pairs of int8 at once, per lane.
-_INSTRUCTIONS: Final = frozenset({"avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8"})
 
 
 def judge(report: Quantization) -> None:
@@ -42,19 +35,3 @@ def accuracy(before: Answers, after: Answers, truths: Mapping[Path, Classes]) ->
         for answers in (before, after)
     ]
     return Accuracy(len(known), right[0] / len(known), right[1] / len(known))
-
-
-def network_bytes(directory: Path, card: ModelCard) -> int:
-    """Return the size of the network in *directory*, in the one format that is read of it."""
-    chosen = choose_format(card, directory, READ, "nncf")
-    files = [directory / FILES[chosen]]
-    if chosen == "savedmodel":
-        files += directory.glob("variables/*")
-    if chosen == "openvino":
-        files += directory.glob("*.bin")
-    return sum(file.stat().st_size for file in files)
-
-
-def has_int8_instructions(cpu: str) -> bool:
-    """Whether a CPU with the flags *cpu*, separated by spaces, computes int8 with VNNI or AMX."""
-    return not _INSTRUCTIONS.isdisjoint(cpu.split())
