@@ -165,7 +165,7 @@ NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 def statuses(transport, url, count):
-    return [transport.post(url, {"ce-id": str(n)}, b"", 5).status for n in range(count)]
+    return [transport.post(url, {"ce-id": str(n)}, b"", 20).status for n in range(count)]
 
 
 def test_a_connection_is_used_again(transport, talk):
