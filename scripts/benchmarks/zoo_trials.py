@@ -2,14 +2,15 @@
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bare import HOME
 from http_overhead import photograph
 from int8 import quantized
+from rookery.backends.itex import find_interpreter
 from rookery.backends.options import Options
 from rookery.backends.registry import backend_names
 from rookery.backends.trial import Trial, run_trial
@@ -35,7 +36,6 @@ MODELS = {
     "inception-v3": "random",
 }
 QUANTIZED = ("efficientnet-lite0", "resnet50")
-_ITEX = Path(".rookery/itex/bin/python").absolute()  # made by scripts/install-itex
 
 
 @dataclass
@@ -91,7 +91,7 @@ def measure(versions: list[ModelVersion]) -> list[Case]:
 
 
 def _try(case: Case, batch: NDArray[np.float32], calls: int, size: int) -> Trial:
-    python = _ITEX if case.backend == "itex" and _ITEX.exists() else None
+    python = find_interpreter(HOME.absolute()) if case.backend == "itex" else None
     return run_trial(
         case.version, case.backend, batch, Options(), calls=calls, batch_size=size, python=python
     )

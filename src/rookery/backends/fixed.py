@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.signature import check_batch
+from rookery.backends.protocol import Signature
+from rookery.backends.signature import card_signature, check_batch
 from rookery.models.card import ModelCard
 
 
@@ -27,7 +27,6 @@ class FixedModel:
 
     def __init__(self, card: ModelCard) -> None:
         """Take sizes, classes and the output's name from *card*."""
-        instance = (card.input.height, card.input.width, 3)
         self._output = card.output
         halves = np.exp2(-np.arange(1, card.classes + 1, dtype=np.float32))
         scores = halves / halves.sum()
@@ -36,10 +35,7 @@ class FixedModel:
             if card.activation == "logits"
             else scores
         )
-        self._signature = Signature(
-            inputs=(TensorSpec("image", "float32", (None, *instance)),),
-            outputs=(TensorSpec(card.output, "float32", (None, card.classes)),),
-        )
+        self._signature = card_signature(card)
 
     @property
     def signature(self) -> Signature:

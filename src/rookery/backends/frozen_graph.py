@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.savedmodel import SavedFunction, first_line, import_tensorflow
+from rookery.backends.protocol import Signature
+from rookery.backends.savedmodel import (
+    SavedFunction,
+    first_line,
+    import_tensorflow,
+    tensor_spec,
+)
 from rookery.errors import ModelInvalid
 
 if TYPE_CHECKING:
@@ -31,6 +36,14 @@ def open_frozen(path: Path, output: str) -> SavedFunction:
     return run_graph(graph, output, str(path))
 
 
+def to_feed(graph: "GraphDef", tensor: str) -> list[str]:
+    """Return what of *graph* takes the place of its input *tensor*, NODE:0, when it is imported."""
+    waited = f"^{tensor.partition(':')[0]}"
+    # What only waits for the input would wait for the placeholder, which nobody feeds.
+    waits = any(waited in node.input for node in graph.node)
+    return [tensor, waited] if waits else [tensor]
+
+
 def run_graph(graph: "GraphDef", output: str, where: str) -> SavedFunction:
     """Return what runs *graph*, from its placeholders to its node *output*.
 
@@ -54,10 +67,7 @@ def run_graph(graph: "GraphDef", output: str, where: str) -> SavedFunction:
             f"the last one is {last}"
         )
     (placeholder,) = inputs
-
-    fed = [f"{placeholder.name}:0"]
-    if any(f"^{placeholder.name}" in node.input for node in graph.node):
-        fed.append(f"^{placeholder.name}")  # what only waits for it would wait for the placeholder
+    fed = to_feed(graph, f"{placeholder.name}:0")
 
     # Traced once and called as it is: pruning a wrapped graph would hold all the weights again.
     def run(image: "Tensor") -> "Tensor":
@@ -79,15 +89,11 @@ def run_graph(graph: "GraphDef", output: str, where: str) -> SavedFunction:
     except (ValueError, TypeError, LookupError, tf.errors.OpError) as exc:
         raise ModelInvalid(f"TensorFlow cannot load {where}: {first_line(exc)}") from exc
     signature = Signature(
-        inputs=(_spec(placeholder.name, spec),), outputs=(_spec(output, function.outputs[0]),)
+        inputs=(tensor_spec(placeholder.name, spec),),
+        outputs=(tensor_spec(output, function.outputs[0]),),
     )
 
     def call(image: "Tensor") -> "Mapping[str, Tensor]":
         return {output: function(image)}
 
     return SavedFunction(tf, signature, call)
-
-
-def _spec(name: str, tensor: "Tensor") -> TensorSpec:
-    shape = () if tensor.shape.rank is None else tuple(tensor.shape)
-    return TensorSpec(name, tensor.dtype.name, shape)

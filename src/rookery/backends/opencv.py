@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rookery.backends.layout import is_planar, to_planar
 from rookery.backends.onnx_signature import onnx_signature
 from rookery.backends.options import Options
-from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.signature import check_batch
+from rookery.backends.protocol import Signature
+from rookery.backends.signature import card_signature, check_batch
 from rookery.errors import BackendFailed, BackendMissing, ModelInvalid
 from rookery.models.card import ModelCard
 from rookery.models.formats import FILES, choose_format
@@ -95,12 +95,8 @@ class OpenCvModel:
         self._layer = output
         self._layout = layout
         self._lock = Lock()
-        image = (card.input.height, card.input.width, 3)
         # OpenCV tells neither names nor shapes: they are the card's, and every answer is checked.
-        self._signature = Signature(
-            inputs=(TensorSpec("image", "float32", (None, *image)),),
-            outputs=(TensorSpec(card.output, "float32", (None, card.classes)),),
-        )
+        self._signature = card_signature(card)
 
     @property
     def signature(self) -> Signature:

@@ -125,12 +125,15 @@ def import_tensorflow() -> ModuleType:
     return module
 
 
+def tensor_spec(name: str, tensor: "Tensor | TfSpec") -> TensorSpec:
+    """Describe *tensor* as *name*; of unknown rank it has no sizes."""
+    shape = () if tensor.shape.rank is None else tuple(tensor.shape)
+    return TensorSpec(name, tensor.dtype.name, shape)
+
+
 def _specs(tensors: "Mapping[str, TfSpec]") -> tuple[TensorSpec, ...]:
     """Describe *tensors*, by name: a SavedModel keeps no order."""
-    return tuple(
-        TensorSpec(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
-        for name, spec in sorted(tensors.items())
-    )
+    return tuple(tensor_spec(name, spec) for name, spec in sorted(tensors.items()))
 
 
 def first_line(exc: Exception) -> str:

@@ -10,6 +10,15 @@ from rookery.errors import BackendFailed, ModelInvalid
 from rookery.models.card import ModelCard
 
 
+def card_signature(card: ModelCard) -> Signature:
+    """Return what *card* says, for what tells no names and shapes of its own."""
+    image = (card.input.height, card.input.width, 3)
+    return Signature(
+        inputs=(TensorSpec("image", "float32", (None, *image)),),
+        outputs=(TensorSpec(card.output, "float32", (None, card.classes)),),
+    )
+
+
 def check_signature(signature: Signature, directory: Path, card: ModelCard) -> None:
     """Compare *signature* with *card*: one image input of its size, one output with its classes.
 

@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rookery.backends.freezing import freeze
-from rookery.backends.protocol import Signature, TensorSpec
-from rookery.backends.savedmodel import SavedFunction, first_line, import_tensorflow
+from rookery.backends.frozen_graph import to_feed
+from rookery.backends.protocol import Signature
+from rookery.backends.savedmodel import (
+    SavedFunction,
+    first_line,
+    import_tensorflow,
+    tensor_spec,
+)
 from rookery.errors import ModelInvalid
 from rookery.models.card import ModelCard
 from rookery.models.formats import FILES
@@ -39,10 +45,7 @@ class FrozenSource(TensorFlowSource):
         self._outputs = tuple(
             _tensor_name(name) for name in ((choices.output,) if choices.output else _last(graph))
         )
-        waited = f"^{self._input.partition(':')[0]}"
-        # What only waits for the input would wait for the placeholder, which nobody feeds.
-        waits = any(waited in node.input for node in graph.node)
-        self._fed = [self._input, waited] if waits else [self._input]
+        self._fed = to_feed(graph, self._input)
         scope = tf.Graph()
         try:
             with scope.as_default():
@@ -56,14 +59,11 @@ class FrozenSource(TensorFlowSource):
                 f"a classifier takes one input, an image batch; {path} needs {', '.join(others)} "
                 "besides; freeze the graph with the others fixed, or choose with --input, --output"
             )
-        shape = _shape(source)
-        # An image of any size, where the graph does not say.
+        entry = tensor_spec(self._input, source)
         signature = Signature(
-            inputs=(TensorSpec(self._input, source.dtype.name, shape or _ANY_IMAGE),),
-            outputs=tuple(
-                TensorSpec(_node(tensor.name), tensor.dtype.name, _shape(tensor))
-                for tensor in outputs
-            ),
+            # An image of any size, where the graph does not say.
+            inputs=(replace(entry, shape=entry.shape or _ANY_IMAGE),),
+            outputs=tuple(tensor_spec(_node(tensor.name), tensor) for tensor in outputs),
         )
         super().__init__(SavedFunction(tf, signature, self._call), [])
 
@@ -175,7 +175,3 @@ def _tensor_name(name: str) -> str:
 
 def _node(tensor: str) -> str:
     return tensor.removesuffix(":0").replace(":", "_")
-
-
-def _shape(tensor: "Tensor") -> tuple[int | None, ...]:
-    return () if tensor.shape.rank is None else tuple(tensor.shape)
