@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ceph_nodes import running_node
+from rookery.free_ports import free_ports
 from rookery.images.preprocessing import Preprocessing
 from rookery.images.sample import sample_jpeg
 from rookery.models.card import ModelCard
@@ -171,8 +172,8 @@ def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
 @pytest.fixture
 def unused_url() -> str:
     """A URL that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    (port,) = free_ports(1)
+    return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from rookery.events.broker.client import read, triggers
 from rookery.events.object_created import from_event
 from rookery.events.result import COMPLETED
 from rookery.events.wire import STRUCTURED, from_http
+from rookery.free_ports import free_ports
 from rookery.storage.ceph.state import CephNode, read_node
 from tally import Version
 
@@ -91,8 +91,7 @@ def running(home: Path, models: Path, backend: str) -> Iterator[System]:
     subprocess.run((*_ROOKERY, "ceph", "up", "--port=0"), env=environ, check=True)
     node = read_node(home)
     assert node is not None
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        receiver_port = listener.getsockname()[1]
+    (receiver_port,) = free_ports(1)
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
             (*_ROOKERY, "up", "--ceph", "--json", "--broker-port=0", "--function-port=0",

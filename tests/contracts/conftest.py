@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -28,6 +27,7 @@ from rookery.delivery.sink import connect_sink
 from rookery.errors import DeliveryRejected, SinkUnavailable
 from rookery.events.dedup import Dedup, DedupWindow
 from rookery.events.wire import CloudEvent, from_http
+from rookery.free_ports import free_ports
 from rookery.source import sqs
 from rookery.source.memory import MemoryQueue
 from rookery.source.protocol import NotificationQueue
@@ -288,8 +288,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("redis")
     command = [
         program, "--bind", "127.0.0.1", "--port", str(port), "--requirepass", "sesame",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from rookery.free_ports import free_ports
 from whole_system import PHOTOGRAPH, ROOT, home_with, wait_until
 
 BIN = Path(sys.executable).parent
@@ -51,7 +52,7 @@ def function_port(
     env = dict(word.split("=", 1) for word in exports)
     env["S3_ENDPOINT_URL"] = env["S3_ENDPOINT_URL"].replace("9000", str(storage_port))
     env["ROOKERY_HOME"] = str(home_with(models, folder))
-    port = _free_port()
+    (port,) = free_ports(1)
     with _running(command, {**env, "PORT": str(port)}, folder / "log", port):
         yield port
 
@@ -104,10 +105,3 @@ def _answers(url: str) -> bool:
         return urllib3.request("GET", url, retries=False, timeout=2).status == 200
     except urllib3.exceptions.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]

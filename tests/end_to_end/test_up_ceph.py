@@ -1,7 +1,6 @@
 """`rookery up --ceph`: an upload with the real aws command becomes a result."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ceph_nodes import running_node
+from rookery.free_ports import free_ports
 from rookery.storage.ceph import daemons
 from rookery.storage.ceph.daemons import DAEMONS
 from rookery.storage.ceph.exports import variables
@@ -33,8 +33,7 @@ def node(home: Path) -> Iterator[CephNode]:
 
 @pytest.fixture(scope="module")
 def receiver_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return free_ports(1)[0]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Nothing listens where Ceph pushes to, for a minute: what was uploaded meanwhile still comes."""
 
-import socket
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from ceph_nodes import running_node
 from rookery.events.result import COMPLETED
+from rookery.free_ports import free_ports
 from rookery.storage.s3 import connect
 from whole_system import PHOTOGRAPH, System, running, wait_until
 
@@ -24,9 +24,8 @@ def test_what_is_uploaded_while_nothing_is_up_has_its_results_after_the_next_sta
     home, photograph = tmp_path, PHOTOGRAPH.read_bytes()
     (home / "models").symlink_to(fixed_home / "models")
     keys = [f"nobody-listens/{number}.jpg" for number in range(UPLOADS)]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # Kept over both starts, as Ceph does: a queued event goes where it was to go.
-        port = listener.getsockname()[1]
+    # Kept over both starts, as Ceph does: a queued event goes where it was to go.
+    (port,) = free_ports(1)
 
     with running_node(home, "bluestore") as node, (home / "up.log").open("w+") as log:
 

@@ -11,6 +11,7 @@ import urllib3
 
 from rookery.events.result import COMPLETED
 from rookery.events.wire import BATCH, STRUCTURED, from_http
+from rookery.free_ports import free_ports
 
 # One worker, because what these tests share takes seconds to start.
 pytestmark = pytest.mark.xdist_group("classify")
@@ -80,7 +81,7 @@ def url(request, launch, environ, bucket_url, wait_until):
         with launch(command, env) as server:
             yield server.said(r"listening on (http\S+)")[1]
         return
-    port = _free_port()
+    (port,) = free_ports(1)
     at = f"http://127.0.0.1:{port}"
     command = (
         FRAMEWORK,
@@ -100,13 +101,6 @@ def _answers(at, server):
         return urllib3.request("GET", f"{at}/health/liveness", retries=False).status == 200
     except urllib3.exceptions.HTTPError:
         return False
-
-
-def _free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def post(url, body, **headers):

@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from rookery.errors import PortTaken
+from rookery.free_ports import free_ports, is_free
 from rookery.local.ports import choose_ports
 
 
@@ -13,13 +14,17 @@ def taken():
         yield listener.getsockname()[1]
 
 
-def free():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+@pytest.fixture
+def row():
+    """The first of four ports in a row that nobody listens on."""
+    for first in free_ports(50):
+        if all(is_free(first + n) for n in range(4)):
+            return first
+    pytest.fail("no four ports in a row are free")
 
 
 def test_wanted_ports_that_are_free_are_taken():
-    storage, broker = free(), free()
+    storage, broker = free_ports(2)
     ports = choose_ports(storage=storage, broker=broker, first_function=0, functions=0)
     assert (ports.storage, ports.broker, ports.functions) == (storage, broker, ())
 
@@ -50,36 +55,19 @@ def test_every_port_that_is_taken_is_named_at_once(taken):
 
 
 def test_one_port_for_storage_and_broker_is_refused():
-    port = free()
+    (port,) = free_ports(1)
     with pytest.raises(PortTaken, match=f"{port} is wanted for both"):
         choose_ports(storage=port, broker=port, first_function=0, functions=0)
 
 
-def test_a_receiver_takes_the_place_of_storage(taken):
-    port = free()
-    ports = choose_ports(storage=taken, broker=0, first_function=port, functions=1, receiver=port)
-    assert (ports.receiver, ports.functions) == (port, (port + 1,))
+def test_a_receiver_takes_the_place_of_storage(taken, row):
+    ports = choose_ports(storage=taken, broker=0, first_function=row, functions=1, receiver=row)
+    assert (ports.receiver, ports.functions) == (row, (row + 1,))
 
 
 def test_a_receivers_port_that_is_taken_is_named_with_its_option(taken):
     with pytest.raises(PortTaken, match=rf"{taken} for the receiver .*--receiver-port"):
         choose_ports(storage=0, broker=0, first_function=0, functions=0, receiver=taken)
-
-
-@pytest.fixture
-def row():
-    """The first of four ports in a row that nobody listens on."""
-    for first in range(41_000, 60_000, 97):
-        held = []
-        try:
-            held += [socket.create_server(("127.0.0.1", first + n)) for n in range(4)]
-        except OSError:
-            continue
-        finally:
-            for one in held:
-                one.close()
-        return first
-    pytest.fail("no four ports are free")
 
 
 def test_functions_count_up_from_the_first(row):

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from rookery.free_ports import free_ports
 from rookery.notifications.connection import Connection
 from rookery.storage.ceph.node import Told
 
@@ -126,7 +126,7 @@ def rabbitmq(tmp_path_factory) -> Iterator[int]:
     if not _RABBIT.exists() or epmd is None:
         pytest.skip("RabbitMQ is not installed; install it with: apt-get install rabbitmq-server")
     folder = tmp_path_factory.mktemp("rabbitmq")
-    port, distribution, mapper = _free_port(), _free_port(), _free_port()
+    port, distribution, mapper = free_ports(3)
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -176,8 +176,3 @@ def _started(*command: str, **options) -> Iterator[subprocess.Popen]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

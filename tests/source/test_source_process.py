@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import boto3
 import pytest
 
 from rookery.events.wire import from_http
+from rookery.free_ports import free_ports
 
 pytestmark = pytest.mark.end_to_end
 
@@ -111,12 +111,6 @@ def start_source(storage):
         process.communicate()
 
 
-@pytest.fixture
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def upload(storage, keys):
     client = boto3.client("s3", **storage.client)
     for key in keys:
@@ -146,11 +140,10 @@ def test_kill_9_in_the_middle_loses_and_doubles_nothing(start_storage, subscribe
     assert len(subscriber.events) == len(KEYS)
 
 
-def test_starts_before_everything_it_connects(start_storage, subscribe, start_source, free_port):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sink_port = listener.getsockname()[1]
-    start_source(f"http://127.0.0.1:{free_port}", f"http://127.0.0.1:{sink_port}")
-    storage = start_storage(free_port)
+def test_starts_before_everything_it_connects(start_storage, subscribe, start_source):
+    storage_port, sink_port = free_ports(2)
+    start_source(f"http://127.0.0.1:{storage_port}", f"http://127.0.0.1:{sink_port}")
+    storage = start_storage(storage_port)
     upload(storage, ["early.jpg"])
 
     subscriber = subscribe(sink_port)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 import urllib3
 
 from rookery.events.wire import CloudEvent, to_batch, to_binary
+from rookery.free_ports import free_ports
 
 _START_SECONDS = 60.0
 
@@ -52,8 +52,7 @@ class BrokerProcess:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare *folder*; `start` starts."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self.journal = journal or folder / "broker.db"
         self._environ = dict(environ or {})

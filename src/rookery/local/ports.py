@@ -5,6 +5,7 @@ from itertools import count, islice
 from typing import Final
 
 from rookery.errors import PortTaken
+from rookery.free_ports import free_ports
 from rookery.local.access import HOST
 from rookery.local.plan import Ports
 
@@ -47,8 +48,9 @@ def choose_ports(
         )
     if problems:
         raise PortTaken("\n".join(problems))
-    free = _free_ports(sum(port == 0 for _, _, port in wanted))
-    ports = [port or free.pop() for _, _, port in wanted]
+    given = {port for _, _, port in wanted}
+    free = iter(free_ports(sum(port == 0 for _, _, port in wanted), besides=given))
+    ports = [port or next(free) for _, _, port in wanted]
     if receiver is None:
         return Ports(ports[0], ports[1], tuple(ports[2:]))
     return Ports(0, ports[1], tuple(ports[2:]), receiver=ports[0])
@@ -65,13 +67,3 @@ def _problem(port: int) -> str:
     except OSError:
         return "is taken: free it"
     return ""
-
-
-def _free_ports(number: int) -> list[int]:
-    # Held open together, so that none is handed out twice.
-    sockets = [socket.create_server((HOST, 0)) for _ in range(number)]
-    try:
-        return [held.getsockname()[1] for held in sockets]
-    finally:
-        for held in sockets:
-            held.close()

@@ -1,16 +1,14 @@
-import socket
-
 import pytest
 
 from rookery.errors import RequestInvalid, SinkUnavailable
 from rookery.events.broker import client
 from rookery.events.wire import to_batch
+from rookery.free_ports import free_ports
 
 
 @pytest.fixture
 def nowhere():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     return f"http://127.0.0.1:{port}"
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from rookery.errors import CephInvalid, PortTaken
+from rookery.free_ports import free_ports, is_free
 from rookery.storage.ceph import daemons, making
 from rookery.storage.ceph.conf import Conf, Store
 from rookery.storage.ceph.control import has_lost_objects, start_daemon, stop_daemon
 from rookery.storage.ceph.daemons import DAEMONS, MON, OSD, RGW, Daemon
 from rookery.storage.ceph.locking import locked
 from rookery.storage.ceph.packages import require_packages
-from rookery.storage.ceph.ports import free_ports, is_free
 from rookery.storage.ceph.state import CephNode, node_folder, read_node, write_node
 from rookery.storage.ceph.user import check_user, make_user
 

@@ -1,4 +1,4 @@
-"""Ports for the node, where no outgoing connection of this machine takes them away again."""
+"""Ports of this machine that no outgoing connection of it takes away before they are used."""
 
 import socket
 from collections.abc import Collection, Iterator
@@ -7,8 +7,8 @@ from random import SystemRandom
 from typing import Final
 
 from rookery.errors import PortTaken
-from rookery.storage.ceph.conf import HOST
 
+_HOST: Final = "127.0.0.1"
 _LOWEST: Final = 15_000
 _ATTEMPTS: Final = 1000
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -18,7 +18,7 @@ _EPHEMERAL: Final = 32_768
 def is_free(port: int) -> bool:
     """Say whether *port* can be listened on at this moment."""
     try:
-        socket.create_server((HOST, port)).close()
+        socket.create_server((_HOST, port)).close()
     except OSError:
         return False
     return True
@@ -27,18 +27,20 @@ def is_free(port: int) -> bool:
 def free_ports(number: int, *, besides: Collection[int] = ()) -> tuple[int, ...]:
     """Return *number* ports below those that the kernel lends to clients.
 
-    A node keeps its ports over restarts, so one that a browser might hold tomorrow is a bad one.
+    Whoever listens on one does so later, or again after a restart: by then a client may have been
+    lent a port that was free when it was looked at.
 
     Raises:
         PortTaken: there are none.
     """
     found: list[int] = []
-    for port in _candidates():
+    candidates = _candidates()
+    while len(found) < number and (port := next(candidates, None)) is not None:
         if port not in besides and port not in found and is_free(port):
             found.append(port)
-            if len(found) == number:
-                return tuple(found)
-    raise PortTaken(f"no {number} free ports were found on {HOST}")
+    if len(found) == number:
+        return tuple(found)
+    raise PortTaken(f"no {number} free ports were found on {_HOST}")
 
 
 def _candidates() -> Iterator[int]:

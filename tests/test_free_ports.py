@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from rookery import free_ports as ports
 from rookery.errors import PortTaken
-from rookery.storage.ceph import ports
-from rookery.storage.ceph.ports import free_ports, is_free
+from rookery.free_ports import free_ports, is_free
 
 
 def test_a_port_in_use_is_not_free():
@@ -34,3 +34,7 @@ def test_too_few_ports_are_an_error(monkeypatch):
     monkeypatch.setattr(ports, "_candidates", lambda: iter([20_001]))
     with pytest.raises(PortTaken, match="no 2 free ports"):
         free_ports(2)
+
+
+def test_no_port_is_always_to_be_had():
+    assert free_ports(0) == ()
