@@ -1,4 +1,5 @@
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,7 +11,7 @@ from rookery.local.ports import choose_ports
 @pytest.fixture
 def taken():
     """A port on which somebody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", free_ports(1)[0])) as listener:
         yield listener.getsockname()[1]
 
 
@@ -48,10 +49,14 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_changes_it(taken, wh
     assert option in str(raised.value)
 
 
-def test_every_port_that_is_taken_is_named_at_once(taken):
-    with pytest.raises(PortTaken) as raised:
-        choose_ports(storage=taken, broker=taken, first_function=taken, functions=1)
-    assert len(str(raised.value).splitlines()) == 3
+def test_every_port_that_is_taken_is_named_at_once(row):
+    with ExitStack() as held:
+        for port in (row, row + 1, row + 2):
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
+        with pytest.raises(PortTaken) as raised:
+            choose_ports(storage=row, broker=row + 1, first_function=row + 2, functions=1)
+    named = [line.split()[1] for line in str(raised.value).splitlines()]
+    assert named == [str(row), str(row + 1), str(row + 2)]
 
 
 def test_one_port_for_storage_and_broker_is_refused():
