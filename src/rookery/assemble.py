@@ -159,14 +159,17 @@ class Function:
     def _assemble(self, settings: Settings) -> Application:
         metrics = FunctionMetrics()
         gate = Gate(concurrency=settings.images_at_once(), queue=settings.queue)
-        startup = Startup(lambda: self._open(application), wait_seconds=settings.startup_seconds)
+        startup = Startup(
+            lambda: self._open(application),
+            wait_seconds=settings.startup_seconds,
+            on_ready=lambda seconds: _log.info("%s is ready after %.1f s", self.name, seconds),
+        )
         app = create_app(self.name, startup, gate, metrics, max_body_bytes=settings.max_body_bytes)
         application = Application(app, startup, metrics, gate, settings)
         return application
 
     @contextmanager
     def _open(self, application: Application) -> Iterator[Service]:
-        started = perf_counter()
         settings, metrics = application.settings, application.metrics
         prepared = application.prepared or prepare(
             settings, application.gate, s3=settings.s3_enabled
@@ -180,7 +183,6 @@ class Function:
             prepared.preloaded,
             capacity=application.gate.capacity,
         ) as subscriber:
-            _log.info("%s is ready after %.1f s", self.name, perf_counter() - started)
             yield Service(
                 classifier=prepared.warmed.classifier,
                 gallery=Gallery(settings.data_dir or self._folder / "data", settings.default_image),

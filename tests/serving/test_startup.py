@@ -138,3 +138,24 @@ def test_a_service_that_opens_while_draining_is_not_called_ready():
     opening.let.set()
     startup.wait()
     assert startup.state == "draining"
+
+
+def test_whoever_is_told_that_it_is_ready_finds_it_ready():
+    told = []
+    startup = Startup(
+        Opening(), wait_seconds=30, on_ready=lambda seconds: told.append((startup.state, seconds))
+    )
+    startup.service()
+    ((state, seconds),) = told
+    assert state == "ready"
+    assert seconds >= 0
+
+
+def test_nobody_is_told_of_a_failure_as_of_a_start():
+    told = []
+    startup = Startup(
+        Opening(error=ModelNotFound("no model")), wait_seconds=30, on_ready=told.append
+    )
+    with pytest.raises(ModelNotFound):
+        startup.service()
+    assert told == []

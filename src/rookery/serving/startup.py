@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from time import perf_counter
 from typing import Generic, Literal, TypeVar
 
 from rookery.errors import ModelLoading, RookeryError
@@ -23,6 +24,7 @@ class Startup(Generic[ServiceT_co]):
     Args:
         open_service: opens the service; left again by `close`.
         wait_seconds: how long `service` waits for one that is still loading.
+        on_ready: told how many seconds opening took, once readiness is answered with yes.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class Startup(Generic[ServiceT_co]):
         open_service: Callable[[], AbstractContextManager[ServiceT_co]],
         *,
         wait_seconds: float,
+        on_ready: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._open = open_service
+        self._on_ready = on_ready
         self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
         self._settled = threading.Event()
@@ -92,6 +96,7 @@ class Startup(Generic[ServiceT_co]):
         self._stack.close()
 
     def _run(self) -> None:
+        started = perf_counter()
         try:
             self._service = self._stack.enter_context(self._open())
         except RookeryError as exc:
@@ -104,6 +109,7 @@ class Startup(Generic[ServiceT_co]):
             with self._lock:
                 if self._state == "loading":
                     self._state = "ready"
+            self._on_ready(perf_counter() - started)
         finally:
             self._settled.set()
 
