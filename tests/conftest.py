@@ -32,6 +32,15 @@ LABELS = (
     "king penguin, Aptenodytes patagonica", "macaw", "grey owl", "magpie", "jay", "goldfinch",
     "Brünnich's guillemot",
 )  # fmt: skip
+# They take minutes: at the end, one worker would be alone with them.
+_LONGEST = (
+    "faults/test_ceph_faults.py", "faults/test_ceph_endpoint_gone.py",
+    "end_to_end/test_snapshot_models.py", "end_to_end/test_readme.py", "ceph/test_node.py",
+    "end_to_end/test_kill.py", "notifications/test_ceph.py", "end_to_end/test_deadletters.py",
+    "end_to_end/test_main_job.py", "end_to_end/test_up_ceph.py", "faults/test_broker_killed.py",
+    "end_to_end/test_snapshot_container.py", "end_to_end/test_snapshot_refused.py",
+    "end_to_end/test_snapshot_create.py", "end_to_end/test_notebook.py",
+)  # fmt: skip
 _DEADLINE_SECONDS = 60  # importing TensorFlow takes long beside other tests
 
 ACCESS_KEY = "test-key"
@@ -92,9 +101,9 @@ def storage(start_storage: Callable[..., EmbeddedStorage]) -> EmbeddedStorage:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send every test of the shared Ceph to one worker, and let the longest begin first."""
-    # Faults take minutes: at the end, one worker would be alone with them.
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    """Send every test of the shared Ceph to one worker, and let the longest files begin first."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if "ceph" in getattr(item, "fixturenames", ()) or "ceph" in params:

@@ -25,9 +25,18 @@ def serve(*arguments):
     return (sys.executable, "-m", "rookery", "serve", f"--functions={FUNCTIONS}", *arguments)
 
 
-def connect(server):
-    host, port = server.said(LISTENING).groups()
-    return HTTPConnection(host, int(port), timeout=_SECONDS)
+@pytest.fixture
+def connect():
+    """Make a connection to a server, which is closed in the end, whoever has ended it before."""
+    with ExitStack() as opened:
+
+        def connect(server):
+            host, port = server.said(LISTENING).groups()
+            connection = HTTPConnection(host, int(port), timeout=_SECONDS)
+            opened.callback(connection.close)
+            return connection
+
+        yield connect
 
 
 def ask(connection, method="GET", path="/", body=None, **headers):
@@ -99,12 +108,11 @@ def loading(launch, environ, tmp_path):
         yield server
 
 
-def test_a_function_that_is_loading_is_live_and_says_so_and_can_be_ended(loading):
+def test_a_function_that_is_loading_is_live_and_says_so_and_can_be_ended(loading, connect):
     connection = connect(loading)
     live, _, _ = ask(connection, path="/health/liveness")
     ready, state, _ = ask(connection, path="/health/readiness")
     status, body, response = ask(connection)
-    connection.close()
     loading.process.send_signal(signal.SIGTERM)
     assert (live, ready, b'"loading"' in state) == (200, 503, True)
     assert (status, response.headers["Retry-After"]) == (503, "2")
@@ -117,19 +125,17 @@ def test_a_function_that_is_loading_is_live_and_says_so_and_can_be_ended(loading
 
 
 @pytest.fixture
-def serving(launch, environ):
+def serving(launch, environ, connect):
     """A function that is ready; a request can be left in the middle."""
     with launch(serve("classify"), environ) as server:
-        wait_for_readiness(server)
+        wait_for_readiness(server, connect(server))
         yield server
 
 
-def wait_for_readiness(server):
-    connection = connect(server)
+def wait_for_readiness(server, connection):
     deadline = time.monotonic() + _SECONDS
     while ask(connection, path="/health/readiness")[0] != 200:
         assert time.monotonic() < deadline, server.text
-    connection.close()
 
 
 def accepts(server):
@@ -141,9 +147,8 @@ def accepts(server):
     return True
 
 
-def half_sent(server, body):
+def half_sent(connection, body):
     """Begin to POST *body*; return what sends the rest and reads the answer."""
-    connection = connect(server)
     connection.putrequest("POST", "/")
     connection.putheader("Content-Type", "image/jpeg")
     connection.putheader("Content-Length", str(len(body)))
@@ -159,8 +164,8 @@ def half_sent(server, body):
     return finish
 
 
-def test_sigterm_drains_and_a_second_one_changes_nothing(serving, jpeg, wait_until):
-    finish = half_sent(serving, jpeg)
+def test_sigterm_drains_and_a_second_one_changes_nothing(serving, connect, jpeg, wait_until):
+    finish = half_sent(connect(serving), jpeg)
     kept = connect(serving)
     assert ask(kept, path="/health/readiness")[0] == 200
     serving.process.send_signal(signal.SIGTERM)
@@ -184,7 +189,7 @@ def test_ctrl_c_ends_it_as_quietly(serving):
 # --- where its settings come from ----------------------------------------------------------
 
 
-def test_options_win_over_the_environment_and_that_over_func_yaml(launch, environ, jpeg):
+def test_options_win_over_the_environment_and_that_over_func_yaml(launch, environ, connect, jpeg):
     # func.yaml says efficientnet-lite0 and S3_ENABLED, and needs nothing else from us.
     wrong = {**environ, "ROOKERY_MODEL": "dodo", "ROOKERY_HOST": "no.such.host.invalid"}
     options = ("--host=127.0.0.1", "--port=0", "--model=penguins/1", "--backend=fixed")
@@ -194,6 +199,5 @@ def test_options_win_over_the_environment_and_that_over_func_yaml(launch, enviro
         event, refused, _ = ask(
             connection, "POST", body=b'{"Event":"s3:TestEvent"}', Content_Type="application/json"
         )
-        connection.close()
-    assert (status, b"penguins" in answer) == (200, True)
+        assert (status, b"penguins" in answer) == (200, True)
     assert (event, refused) == (202, b"")
