@@ -136,6 +136,13 @@ def test_a_clone_has_the_environment_and_directory_of_its_launcher(
     }
 
 
+def test_a_clone_has_the_folder_for_temporary_files_of_its_launcher(wake, tmp_path):
+    launched = wake(TMPDIR=str(tmp_path))
+    awake(launched)
+
+    assert Path(notes_of(launched)["draws"]["temporary"]).parent == tmp_path
+
+
 def test_a_clone_listens_where_its_launcher_says(wake):
     url = awake(wake("--host", "127.0.0.2", "--port", "0"))
 
@@ -329,10 +336,9 @@ def wake_slowly(launch, environment, snapshot, tmp_path):
         kernel.take_back()  # a launcher that is killed cannot
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_what_is_stopped_while_it_wakes_leaves_nothing(
-    wake_slowly, criu, tmp_path, wait_until, number
-):
+@pytest.fixture
+def wake_held(wake_slowly, criu, tmp_path, wait_until):
+    """A launcher whose CRIU has restored the clone, and ends when a file goes; and that file."""
     held = tmp_path / "restored"
     hold = program(
         tmp_path / "hold",
@@ -342,6 +348,13 @@ def test_what_is_stopped_while_it_wakes_leaves_nothing(
     )
     launched, own = wake_slowly(f'exec "{criu}" "$@" --action-script="{hold}"')
     wait_until(held.exists, "the restore")
+    yield launched, own, held
+    held.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_is_stopped_while_it_wakes_leaves_nothing(wake_held, wait_until, number):
+    launched, own, held = wake_held
     started = children(launched.process.pid)
     assert len(started) == 2, "CRIU and the clone"
 
@@ -350,16 +363,15 @@ def test_what_is_stopped_while_it_wakes_leaves_nothing(
     assert launched.process.wait(30) == (-9 if number == signal.SIGKILL else 0)
     held.unlink()
     wait_until(lambda: not any(map(exists, started)), "the end of what was started")
-    if number != signal.SIGKILL:
-        assert list(own.iterdir()) == []
+    assert list(own.iterdir()) == []
 
 
-def test_a_criu_that_is_killed_means_a_normal_boot(wake_slowly, criu, tmp_path, wait_until, jpeg):
-    launched, own = wake_slowly(f'touch "{tmp_path}/started"', f'exec "{criu}" "$@"')
-    wait_until((tmp_path / "started").exists, "CRIU")
-    started = children(launched.process.pid)
+def test_a_criu_that_is_killed_means_a_normal_boot(wake_held, jpeg):
+    launched, own, held = wake_held
+    criu, _ = children(launched.process.pid)
 
-    os.kill(started[0], signal.SIGKILL)
+    os.kill(criu, signal.SIGKILL)
+    held.unlink()
 
     url = launched.said(LISTENING)[1]
     assert ask(url, body=jpeg)[0] == 200

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from containers import usable_podman
-from snapshot_processes import BOOTING, LISTENING, ROOT, ask, awake, probabilities
+from snapshot_processes import BOOTING, LISTENING, ROOT, ask, awake, command, probabilities
 
 # One machine's podman, and its processes, are enough for one worker.
 pytestmark = pytest.mark.xdist_group("containers")
@@ -53,14 +53,14 @@ def settings(environ, criu, way, tmp_path_factory):
 def start(podman, way, settings, environ, launch):
     """Run the entrypoint in a container of its own."""
 
-    def run(*arguments, capabilities=WAYS[way], confined=True):
+    def run(*arguments, by=ENTRYPOINT, capabilities=WAYS[way], confined=True, **more):
         container = podman.run(
-            str(ENTRYPOINT),
+            str(by),
             *arguments,
             capabilities=capabilities,
             confined=confined,
             volumes=[Path(settings[name]) for name in ("ROOKERY_HOME", "ROOKERY_SNAPSHOT_DIR")],
-            environ=[f"{name}={value}" for name, value in settings.items()],
+            environ=[f"{name}={value}" for name, value in {**settings, **more}.items()],
         )
         return launch(container, environ)
 
@@ -94,17 +94,29 @@ def test_a_container_that_is_stopped_ends_in_order(start):
         assert container.ends() == 0
 
 
-@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize(("way", "missing"), LACKING, indirect=["way"])
-def test_without_one_capability_the_function_boots_at_once(start, way, missing):
+def test_without_one_capability_the_function_boots_at_once(start, first, way, missing):
+    made, _ = first
     held = [name for name in WAYS[way] if name != missing]
-    with start("classify", capabilities=held) as container:
+    arguments = ("serve", "classify", "--snapshot", str(made))
+    with start(*arguments, by=command()[0], capabilities=held) as container:
         url = container.said(LISTENING)[1]
         container.said("is ready after")
         assert ask(url, body=PHOTOGRAPH.read_bytes())[0] == 200
     reason = re.search(BOOTING, container.text, re.MULTILINE)[1]
     # CRIU was not even asked: without CAP_SETPCAP it hangs over a process of many threads.
     assert re.search("takes CAP_|more capabilities than there are here", reason)
+
+
+def test_a_container_that_is_stopped_while_it_makes_a_snapshot_leaves_nothing(start, first):
+    made, _ = first
+    # With another setting it makes another one.
+    with start("classify", confined=False, ROOKERY_TOP_K="3") as container:
+        container.said("warming classify up")
+        container.process.terminate()
+        assert container.ends() == 143
+    assert "dumped in" not in container.text
+    assert [*made.parent.iterdir()] == [made]
 
 
 def test_a_container_that_may_not_make_a_snapshot_boots(start, first, tmp_path):

@@ -1,6 +1,7 @@
 """`rookery snapshot create`: what it refuses, and that nothing is left of what failed."""
 
 import json
+import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,18 @@ import pytest
 
 from rookery.snapshots import manifest
 from rookery.snapshots.leaks import leaked
-from snapshot_processes import TWIN, ask, awake, command, create, created, program, running
+from snapshot_processes import (
+    BOOTING,
+    LISTENING,
+    TWIN,
+    ask,
+    awake,
+    command,
+    create,
+    created,
+    program,
+    running,
+)
 
 _LATER, _FINAL = 69, 78  # sysexits(3)
 
@@ -89,16 +101,22 @@ def test_a_function_that_cannot_be_snapshotted_is_refused_with_the_reason(attemp
 # --- where it is written ----------------------------------------------------------------------
 
 
+def contents(folder):
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
 def test_what_is_no_snapshot_is_not_replaced(environment, tmp_path):
     precious = tmp_path / "thesis"
     precious.mkdir()
     (precious / "chapter").write_text("one")
+    (precious / "manifest.json").write_text('{"name": "of a web app"}')
+    before = contents(precious)
 
     done = create(TWIN, precious, environment)
 
     assert done.returncode == _FINAL
     assert "exists and is no snapshot" in done.stderr
-    assert [(file.name, file.read_text()) for file in precious.iterdir()] == [("chapter", "one")]
+    assert contents(precious) == before
     assert list(tmp_path.iterdir()) == [precious]
 
 
@@ -116,6 +134,18 @@ def small_disk(tmp_path):
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
     yield folder
     subprocess.run(("umount", folder), check=True)
+
+
+def test_a_snapshot_outlives_the_temporary_folder_it_was_made_with(
+    launch, environment, tmp_path, jpeg
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    snapshot = created(TWIN, tmp_path / "snapshot", {**environment, "TMPDIR": str(temporary)})
+    temporary.rmdir()
+
+    with launch(command("serve", str(TWIN), "--snapshot", str(snapshot)), environment) as launched:
+        assert ask(awake(launched), body=jpeg)[0] == 200
 
 
 def test_a_full_disk_leaves_nothing_behind(environment, small_disk):
@@ -152,10 +182,19 @@ def test_a_disk_that_fills_up_at_the_end_leaves_nothing_behind(
 def with_secrets(environment, tmp_path_factory):
     """A snapshot that was made by somebody who has secrets, and one variable that is allowed."""
     folder = tmp_path_factory.mktemp("snapshots") / "twin"
-    created(TWIN, folder, {**environment, **_SECRETS, "PYTHON_MARKER": _MARKER})
+    home = tmp_path_factory.mktemp("home")
+    (home / ".aws").mkdir()
+    for name, content in _AWS_FILES.items():
+        (home / ".aws" / name).write_text(content)
+    told = {**environment, **_SECRETS, "HOME": str(home), "PYTHON_MARKER": _MARKER}
+    created(TWIN, folder, told)
     return folder
 
 
+_AWS_FILES = {
+    "config": "[profile work]\naws_session_token = planted-in-a-config\n",
+    "credentials": "[default]\naws_secret_access_key = planted-in-a-file\n",
+}
 _MARKER = "marker-that-may-be-found"
 _SECRETS = {
     "S3_ACCESS_KEY": "planted-access-key",
@@ -169,7 +208,13 @@ _SECRETS = {
 
 
 def test_no_secret_of_whoever_makes_a_snapshot_is_in_its_files(with_secrets):
-    wanted = {**_SECRETS, "the password alone": "planted-password", "allowed": _MARKER}
+    wanted = {
+        **_SECRETS,
+        "the password alone": "planted-password",
+        "a token of AWS's files": "planted-in-a-config",
+        "a key of AWS's files": "planted-in-a-file",
+        "allowed": _MARKER,
+    }
 
     # What is allowed is found: the search can fail.
     assert leaked(with_secrets, wanted) == ("allowed",)
@@ -206,3 +251,45 @@ def test_a_snapshot_that_cannot_be_made_leaves_the_older_one(environment, with_s
     assert done.returncode == _FINAL
     assert "dodo" in done.stderr
     assert {file.name: file.stat().st_mtime_ns for file in with_secrets.iterdir()} == before
+
+
+# --- what is not in it, but mapped -----------------------------------------------------------
+
+_MAPPING = """
+import numpy as np
+DATA = np.memmap(Path(__file__).parents[1] / "table.bin", mode="r")
+"""
+_BIG = 3 << 20  # from 1 MB on, content is only read anew when a file was touched
+
+
+@pytest.fixture
+def mapping(environment, tmp_path):
+    """A function that maps a file, the file, and a snapshot of them."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "func.yaml").write_text("name: odd\n")
+    (folder / "odd.py").write_text(_HEAD + _MAPPING)
+    table = tmp_path / "table.bin"
+    table.write_bytes(bytes(_BIG))
+    return folder, table, created(folder, tmp_path / "snapshot", environment)
+
+
+def test_a_file_that_a_function_maps_is_as_it_was_or_the_function_boots(
+    launch, environment, mapping
+):
+    folder, file, snapshot = mapping
+    arguments = command("serve", str(folder), "--snapshot", str(snapshot))
+    with launch(arguments, environment) as launched:
+        awake(launched)
+
+    before = file.stat()
+    with file.open("r+b") as opened:
+        opened.seek(_BIG // 2)
+        opened.write(b"1")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with launch(arguments, environment) as launched:
+        launched.said(LISTENING)
+        said = re.search(BOOTING, launched.text, re.MULTILINE)
+        assert said, launched.text
+        assert f"{file} has changed since the snapshot was made" in said[1]

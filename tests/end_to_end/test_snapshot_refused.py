@@ -204,6 +204,14 @@ PLACES = {
     "CRIU fails": (
         with_criu("exit 1"), _LATER, r"CRIU cannot restore .*: CRIU gave no reason",
     ),
+    "CRIU finds no memory": (
+        with_criu(
+            'for one; do shift; case "$one" in *:rookery/memory) one="${one}-gone"; esac',
+            'set -- "$@" "$one"; done',
+            'CRIU "$@"',
+        ),
+        _LATER, r"CRIU cannot restore .*rookery/memory",
+    ),
     "CRIU is killed": (
         with_criu("kill -9 $$"), _LATER, r"CRIU cannot restore .*",
     ),
@@ -211,7 +219,7 @@ PLACES = {
         with_criu('CRIU "$@"', "exit 1"), _LATER, r"CRIU cannot restore .*",
     ),
     "CRIU restores nothing": (
-        with_criu("exit 0"), _LATER, r"CRIU says nothing of what it restored",
+        with_criu("exit 0"), _LATER, r"CRIU ended well, but has restored nothing",
     ),
     "CRIU is of another machine": (
         with_criu_of_another_machine, _LATER, r"criu cannot be run: Exec format error",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.frozen import _FIXED
+from rookery.frozen import _COMPUTING_PREFIXES, _FIXED
 
 ENTRYPOINT = Path(__file__).parents[2] / "functions" / "entrypoint"
 
@@ -15,6 +15,10 @@ ENTRYPOINT = Path(__file__).parents[2] / "functions" / "entrypoint"
 ROOKERY = """#!/bin/sh
 echo "$*" >> "$TOLD"
 [ "$1" = snapshot ] || exit 0
+if [ -n "${SLOW:-}" ]; then
+  trap 'echo stopped >> "$TOLD"; exit 143' TERM
+  for second in 1 2 3 4 5 6 7 8 9 10; do for tenth in 0 1 2 3 4 5 6 7 8 9; do sleep 0.1; done; done
+fi
 echo making it
 [ -z "${FAILS:-}" ] || exit 69
 mkdir "$5" && touch "$5/manifest.json"
@@ -103,6 +107,9 @@ def test_while_one_start_makes_it_others_boot(start, folder):
     ("changed", "same"),
     [
         *(({name: "9"}, False) for name in ("ROOKERY_MODEL", *_FIXED)),
+        *(({f"{prefix}X": "9"}, False) for prefix in _COMPUTING_PREFIXES),
+        ({"TF_VAR_region": "9"}, True),
+        ({"TF_TOKEN": "secret"}, True),
         ({"ROOKERY_SINK": "http://broker"}, True),
         ({"S3_SECRET_KEY": "secret"}, True),
     ],
@@ -111,6 +118,36 @@ def test_while_one_start_makes_it_others_boot(start, folder):
 def test_what_is_fixed_in_a_snapshot_chooses_it(start, changed, same):
     start()
     assert (len(start(**changed)) == 1) is same
+
+
+@pytest.fixture
+def making(tmp_path, start, folder, wait_until):
+    """The entrypoint while it makes a snapshot, which is never done, and what was told."""
+    assert start
+    told = tmp_path / "told"
+    process = subprocess.Popen(
+        [ENTRYPOINT, "classify"],
+        env={
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "TOLD": str(told),
+            "ROOKERY_SNAPSHOT_DIR": str(folder),
+            "SLOW": "yes",
+        },
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        wait_until(told.exists, "it to begin")
+        yield process, told
+        process.kill()
+
+
+def test_a_stop_while_it_is_made_ends_what_makes_it_first(making):
+    process, told = making
+    process.terminate()
+    process.terminate()
+    process.communicate(timeout=30)  # until all that have its standard error have ended
+    assert process.returncode == 143
+    assert told.read_text().splitlines()[1:] == ["stopped"]
 
 
 @pytest.mark.parametrize("option", ["--model=resnet50", "--backend", "--functions=/srv"])

@@ -32,7 +32,7 @@ control, status = int(given["control"]), int(given["status"])
 scene = os.path.dirname(options["images-dir"])
 
 def fail(*lines):
-    open(os.path.join(options["work-dir"], options["log-file"]), "w").write("\n".join(lines))
+    open(options["log-file"], "w").write("\n".join(lines))
     sys.exit(1)
 
 def clone(run):
@@ -42,7 +42,6 @@ def clone(run):
     if process == 0:
         run()
         os._exit(99)
-    open(os.path.join(options["work-dir"], options["pidfile"]), "w").write(str(process))
 
 def told():
     message = b""
@@ -67,7 +66,7 @@ from rookery.snapshots import wake
 def state():
     with open("/proc/thread-self/children") as children:
         running = children.read()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD)
     handlers = [str(signal.getsignal(number)) for number in signals]
     descriptors = sorted(os.listdir("/proc/self/fd"))
     return {"children": running, "descriptors": descriptors, "handlers": handlers}
@@ -100,8 +99,11 @@ class Scene:
     def start(self, *, seconds: int = 60) -> "AbstractContextManager[Launched]":
         return self.launch(self.command(seconds), self.whole_environ())
 
-    def wake(self, *, seconds: int = 60, interrupted: bool = False) -> object:
-        """Wake it, and return a status or a message; nothing may be left over."""
+    def wake(self, *, seconds: int = 60, interrupted: bool = False, leaks: bool = False) -> object:
+        """Wake it, and return a status or a message; nothing may be left over.
+
+        *leaks*: but for descriptors.
+        """
         done = subprocess.run(
             self.command(seconds),
             env=self.whole_environ(),
@@ -112,13 +114,14 @@ class Scene:
             timeout=30,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return self.outcome(done.stdout, interrupted=interrupted)
+        return self.outcome(done.stdout, interrupted=interrupted, leaks=leaks)
 
-    def outcome(self, said: str, *, interrupted: bool = False) -> object:
+    def outcome(self, said: str, *, interrupted: bool = False, leaks: bool = False) -> object:
         report = json.loads(said.splitlines()[-1])
         # A signal may come when a file has just been opened; the process ends by it anyhow, and
         # ignores others until it has.
         kept = report["before"].keys() - ({"descriptors", "handlers"} if interrupted else set())
+        kept -= {"descriptors"} if leaks else set()
         left = {what for what in kept if report["after"][what] != report["before"][what]}
         assert left == set()
         assert list((self.folder / "tmp").iterdir()) == []

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,19 @@ def test_where_a_link_leads_to_is_replaced(plan, wanted):
     assert beside(wanted) == ["link", "snapshot"]
 
 
+def test_a_file_that_memory_is_mapped_from_is_described_as_well(plan, wanted, dump, tmp_path):
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(bytes(2 * PAGE))
+    mapped = Kind(prot=1, flags=2, status=0x41, file=7)
+    area = Memory(0x10000, 0x10000 + 2 * PAGE, mapped, {})
+    write_dump(dump, [area], library=str(weights))
+    create(plan(), wanted, on_line=ignored)
+    assert str(weights) in verified(wanted).files
+    weights.write_bytes(bytes(2 * PAGE - 1) + b"1")
+    with pytest.raises(SnapshotInvalid, match=f"{weights} has changed since the snapshot was made"):
+        verified(wanted)
+
+
 def test_values_that_are_not_in_it_are_no_leak(plan, wanted):
     create(plan(S3_SECRET_KEY="another sesame"), wanted, on_line=ignored)
     verified(wanted)
@@ -209,6 +223,21 @@ def test_a_secret_in_its_memory_is_named_and_nothing_is_left(plan, wanted):
     assert beside(wanted) == []
 
 
+def test_a_secret_of_aws_files_in_its_memory_is_named(plan, wanted, tmp_path):
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(f"[a]\naws_secret_access_key = {SECRET}\n")
+    made = plan()
+    made = replace(made, environ={**made.environ, "HOME": str(tmp_path)})
+    with pytest.raises(SnapshotUnsafe, match=r"aws_secret_access_key in line 2 of .*credentials"):
+        create(made, wanted, on_line=ignored)
+    assert beside(wanted) == []
+
+
+def test_what_to_do_about_a_value_in_its_memory_is_said(plan, wanted):
+    with pytest.raises(SnapshotUnsafe, match="unset it while the snapshot is made"):
+        create(plan(S3_ACCESS_KEY=SECRET), wanted, on_line=ignored)
+
+
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -250,21 +279,64 @@ def test_a_place_that_cannot_be_written_to_is_named(plan):
 # --- what may be replaced ------------------------------------------------------------------
 
 
-def with_file(name):
+def with_files(contents):
     def make(path):
-        path.mkdir()
-        (path / name).touch()
+        for name, content in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_text(content)
 
     return make
 
 
-@pytest.mark.parametrize("make", [Path.absolute, Path.mkdir, with_file(manifest.NAME)])
-def test_nothing_and_a_snapshot_may_be_replaced(tmp_path, make):
+@pytest.mark.parametrize("make", [Path.absolute, Path.mkdir])
+def test_nothing_may_be_replaced(tmp_path, make):
     make(tmp_path / "it")
     require_replaceable(tmp_path / "it")
 
 
-@pytest.mark.parametrize("make", [Path.touch, with_file("photo.jpg"), with_file(".hidden")])
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {},
+        {manifest.NAME: '{"format": 0, "facts": {}, "sum": ""}'},
+        {manifest.NAME: "{", "inventory.img": ""},
+        {manifest.MEMORY: ""},
+    ],
+    ids=["whole", "of another format", "torn", "without pages"],
+)
+def test_a_snapshot_may_be_replaced_whatever_has_become_of_it(plan, wanted, contents):
+    create(plan(), wanted, on_line=ignored)
+    for name, content in contents.items():
+        (wanted / name).write_text(content)
+    require_replaceable(wanted)
+
+
+WEB_APP = '{"name": "shop", "icons": [], "format": "web"}'
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Path.touch,
+        with_files({"photo.jpg": ""}),
+        with_files({".hidden": ""}),
+        with_files({manifest.NAME: ""}),
+        with_files({manifest.NAME: WEB_APP, "index.html": ""}),
+        with_files({manifest.NAME: "[]"}),
+        with_files({"inventory.img": ""}),
+        with_files({manifest.NAME: "{}", "inventory.img": "", "folder/file": ""}),
+    ],
+    ids=[
+        "a file",
+        "a photo",
+        "a hidden file",
+        "an empty manifest",
+        "a web app",
+        "a list",
+        "a dump of CRIU's",
+        "with a folder",
+    ],
+)
 def test_what_is_no_snapshot_is_never_replaced(plan, donors, tmp_path, make):
     make(tmp_path / "it")
     with pytest.raises(SnapshotInvalid, match="it exists and is no snapshot; name a folder that"):

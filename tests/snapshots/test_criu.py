@@ -90,7 +90,7 @@ def restoring():
         return criu.restore_command(
             "/opt/criu",
             directory="/made",
-            work="/work",
+            log=7,
             pipes={stream: f"pipe:[{number}]" for number, stream in enumerate(criu.STREAMS, 70)},
             streams={stream: number for number, stream in enumerate(criu.STREAMS, 1)},
             memory=memory,
@@ -103,11 +103,11 @@ def inherited(command):
     return [after for flag, after in itertools.pairwise(command) if flag == "--inherit-fd"]
 
 
-def test_a_restore_writes_only_into_the_work_folder(restoring):
+def test_a_restore_writes_only_into_the_log_that_it_is_given(restoring):
     command = restoring(None)
-    assert {"--images-dir=/made", "--work-dir=/work", "--log-file=log", "--pidfile=pid"} <= {
-        *command
-    }
+    # Where no file can be made it leaves none behind.
+    assert {"--images-dir=/made", "--work-dir=/proc", "--log-file=/proc/self/fd/7"} <= {*command}
+    assert not any(one.startswith("--pidfile") for one in command)
 
 
 def test_a_clone_is_given_our_pipes_in_the_place_of_the_donors(restoring):

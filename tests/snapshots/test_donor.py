@@ -1,5 +1,6 @@
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -101,6 +102,21 @@ def test_its_environment_is_what_was_given(monkeypatch):
         environ = Path(f"/proc/{found.process}/environ").read_bytes().decode().split("\0")
     names = {one.partition("=")[0] for one in environ if one}
     assert names == {"PATH", "A", "B", donor.PIPES_VARIABLE}
+
+
+@needs_root
+def test_it_works_where_a_clone_can_in_any_session(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with run(READY + WAIT) as found:
+        assert Path(f"/proc/{found.process}/cwd").readlink() == Path("/tmp")
+
+
+def test_where_that_cannot_be_written_to_it_works_in_the_folder_for_temporary_files(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert donor._working_folder() == str(tmp_path)
 
 
 class Listening(list):

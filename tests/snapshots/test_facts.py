@@ -49,6 +49,10 @@ def folder(tmp_path):
     (folder / "func.yaml").write_text("name: greet\n")
     (folder / "README.md").write_text("Greets.\n")
     (folder / "data" / "one.jpg").write_bytes(b"one")
+    (folder / "data" / "load.py").write_text("one = 1\n")
+    (folder / "deep" / "data").mkdir(parents=True)
+    (folder / "deep" / "data" / "weights.bin").write_bytes(b"1")
+    (folder / "deep" / "data" / "deep.py").write_text("one = 1\n")
     return folder
 
 
@@ -89,6 +93,9 @@ def test_the_key_is_of_texts_that_a_manifest_can_hold(program):
         lambda folder: (folder / "func.yaml").write_text("name: greet\nrun: {}\n"),
         lambda folder: (folder / "labels.txt").write_text("one\n"),
         lambda folder: (folder / "greet.py").rename(folder / "other.py"),
+        lambda folder: (folder / "data" / "load.py").write_text("one = 2\n"),
+        lambda folder: (folder / "deep" / "data" / "weights.bin").write_bytes(b"2"),
+        lambda folder: (folder / "deep" / "data" / "deep.py").write_text("one = 2\n"),
     ],
 )
 def test_what_a_function_is_made_of_changes_its_digest(folder, change):
@@ -110,6 +117,24 @@ def test_what_changes_nothing_of_a_function_leaves_its_digest(folder, change):
     before = function_digest(str(folder))
     change(folder)
     assert function_digest(str(folder)) == before
+
+
+def test_links_that_have_no_end_are_no_failure(folder):
+    (folder / "itself").symlink_to("itself")
+    before = function_digest(str(folder))
+    for name in ("up", "again"):
+        (folder / "deep" / name).symlink_to("..")
+    (folder / "elsewhere").symlink_to("no such file")
+    assert function_digest(str(folder)) != before
+
+
+def test_code_behind_a_link_is_in_the_digest(folder, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (folder / "library").symlink_to(shared)
+    before = function_digest(str(folder))
+    (shared / "one.py").write_text("one = 1\n")
+    assert function_digest(str(folder)) != before
 
 
 def test_another_criu_is_noticed(program):
@@ -161,6 +186,16 @@ def test_code_that_is_installed_to_be_edited_is_in_the_key(program, path, tmp_pa
     (path / "mine.pth").write_text(f"# where it is\nimport os; os.sep\n{edited}\n/no/such/folder\n")
     before = facts(str(program))
     (edited / "mine.py").write_text("a = 2\n")
+    assert facts(str(program))["code"] != before["code"]
+
+
+@pytest.mark.usefixtures("own_code", "path")
+def test_code_that_pythonpath_leads_to_is_in_the_key(program, tmp_path, monkeypatch):
+    named = tmp_path / "src"
+    named.mkdir()
+    monkeypatch.setenv("PYTHONPATH", f":relative:/no/such/folder:{named}/")
+    before = facts(str(program))
+    (named / "mine.py").write_text("a = 2\n")
     assert facts(str(program))["code"] != before["code"]
 
 

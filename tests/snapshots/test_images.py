@@ -62,12 +62,33 @@ def test_libraries_are_the_files_that_code_is_mapped_from(tmp_path):
     code = Kind(prot=5, flags=0x2, status=0x41, file=7)
     write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, code, {})])
     assert images.read(tmp_path).libraries == ("/bin/true",)
+    assert images.read(tmp_path).mapped == ()
 
 
 def test_a_file_without_code_in_it_is_no_library(tmp_path):
     data = Kind(flags=0x2, status=0x41, file=7)
     write_dump(tmp_path, [ONE_AREA, Memory(20 * PAGE, 21 * PAGE, data, {})])
     assert images.read(tmp_path).libraries == ()
+    assert images.read(tmp_path).mapped == ("/bin/true",)
+
+
+def test_a_file_may_be_mapped_to_be_shared(tmp_path):
+    shared = Kind(prot=1, flags=0x1, status=0x81, file=7)
+    write_dump(tmp_path, [Memory(20 * PAGE, 21 * PAGE, shared, {})])
+    assert images.read(tmp_path).mapped == ("/bin/true",)
+
+
+def test_a_file_that_is_only_open_is_not_mapped(dump):
+    assert images.read(dump).mapped == ()
+
+
+def test_data_of_a_library_that_is_described_twice_is_still_the_library_s(tmp_path):
+    code, data = Kind(prot=5, flags=2, status=0x41, file=7), Kind(flags=2, status=0x41, file=8)
+    areas = [Memory(20 * PAGE, 21 * PAGE, code, {}), Memory(21 * PAGE, 22 * PAGE, data, {})]
+    write_dump(tmp_path, areas)
+    images.add_file(tmp_path, 8, "/bin/true", to=".new")
+    (tmp_path / "files.img.new").rename(tmp_path / "files.img")
+    assert images.read(tmp_path).mapped == ()
 
 
 def test_the_added_file_is_named_by_a_free_id(dump):

@@ -14,6 +14,7 @@ import pytest
 
 from rookery.errors import CriuMissing
 from rookery.snapshots import criu
+from rookery.snapshots.children import children, has_open
 from rookery.snapshots.donor import run_donor
 from rookery.snapshots.layout import lay_out
 from rookery.snapshots.manifest import MEMORY
@@ -110,27 +111,27 @@ def program():
 class Clone:
     """A restored process, a child of the tests, and the pipes to it."""
 
-    def __init__(self, program, snapshot, pipes, work):
-        work.mkdir()
+    def __init__(self, program, snapshot, pipes, log):
         control, self._control = os.pipe()
         self._status, status = os.pipe()
         memory = os.open(snapshot / MEMORY, os.O_RDONLY)
         out, err = (os.open(os.devnull, os.O_WRONLY) for _ in range(2))
         streams = {"stdout": out, "stderr": err, "control": control, "status": status}
+        written = os.open(log, os.O_CREAT | os.O_WRONLY)
         command = criu.restore_command(
             program,
             directory=str(snapshot),
-            work=str(work),
+            log=written,
             pipes=pipes,
             streams=streams,
             memory=memory,
         )
-        theirs = (*streams.values(), memory)
+        theirs = (*streams.values(), memory, written)
         done = subprocess.run(command, pass_fds=theirs, check=False, capture_output=True, text=True)
         for descriptor in theirs:
             os.close(descriptor)
-        assert done.returncode == 0, done.stderr + (work / "log").read_text()
-        self.process = int((work / "pid").read_text())
+        assert done.returncode == 0, done.stderr + log.read_text()
+        (self.process,) = (one for one in children() if has_open(one, self._status))
 
     def order(self, **what):
         os.write(self._control, json.dumps(what).encode())

@@ -1,6 +1,6 @@
 import pytest
 
-from rookery.snapshots.leaks import leaked
+from rookery.snapshots.leaks import in_aws_files, leaked
 
 PAGE = 4096
 
@@ -42,3 +42,42 @@ def test_a_value_need_not_be_text(tmp_path):
 def test_without_secrets_nothing_is_found(tmp_path):
     (tmp_path / "memory").write_bytes(b"anything")
     assert leaked(tmp_path, {}) == ()
+
+
+CONFIG = """
+[default]
+region = eu-central-1
+[profile work]
+AWS_SESSION_TOKEN: a/token==
+"""
+CREDENTIALS = """[default]
+aws_access_key_id = AKIDEXAMPLE
+  aws_secret_access_key=wJalr+XUtn
+# aws_secret_access_key = of-nobody
+[work]
+aws_secret_access_key = another
+"""
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_secrets_of_every_profile_in_aws_files_are_known(tmp_path, named):
+    folder = tmp_path / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(CONFIG)
+    (folder / "credentials").write_text(CREDENTIALS)
+    elsewhere = {
+        "AWS_CONFIG_FILE": str(folder / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
+        "HOME": "/nowhere",
+    }
+    assert in_aws_files(elsewhere if named else {"HOME": str(tmp_path)}) == {
+        f"AWS_SESSION_TOKEN in line 5 of {folder}/config": "a/token==",
+        f"aws_secret_access_key in line 3 of {folder}/credentials": "wJalr+XUtn",
+        f"aws_secret_access_key in line 6 of {folder}/credentials": "another",
+    }
+
+
+def test_aws_files_that_cannot_be_read_hold_no_secrets(tmp_path):
+    (tmp_path / ".aws" / "config").mkdir(parents=True)
+    (tmp_path / ".aws" / "credentials").write_bytes(b"\xff\0 = [")
+    assert in_aws_files({"HOME": str(tmp_path)}) == {}

@@ -32,7 +32,7 @@ def fields(described):
     return {name: getattr(described, name) for name in Manifest.__slots__}
 
 
-def described_as(directory):
+def described_as(directory, *elsewhere):
     return Manifest(
         function="classify",
         folder="/functions/classify",
@@ -41,7 +41,7 @@ def described_as(directory):
         frozen={"ROOKERY_TOP_K": "5"},
         pipes={"stdout": "pipe:[1]"},
         sizes={"mapped": 4096},
-        files=manifest.sums(str(directory)),
+        files=manifest.sums(str(directory), elsewhere),
     )
 
 
@@ -192,6 +192,24 @@ def test_every_damage_is_found_and_names_the_file(snapshot, name, damage):
     with pytest.raises(SnapshotInvalid) as raised:
         verify(snapshot)
     assert f"{snapshot / name} is damaged: " in str(raised.value)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [5, BIG + 5], ids=["small", "big"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_elsewhere_is_looked_at_and_named_where_it_is_mapped(
+    snapshot, tmp_path_factory, size, damage
+):
+    elsewhere = tmp_path_factory.mktemp("model") / "model.bin"
+    elsewhere.write_bytes(os.urandom(size))
+    (snapshot / manifest.NAME).unlink()
+    manifest.write(str(snapshot), described_as(snapshot, str(elsewhere)))
+    verify(snapshot)
+    do, message = DAMAGES[damage]
+    do(elsewhere)
+    with pytest.raises(SnapshotInvalid) as raised:
+        verify(snapshot)
+    assert f"{elsewhere} has changed since the snapshot was made" in str(raised.value)
     assert message in str(raised.value)
 
 

@@ -71,6 +71,16 @@ def test_what_changes_while_it_is_read_is_read_again(snapshot, name):
     assert not is_verified(str(snapshot), FILES)
 
 
+def test_a_file_elsewhere_is_checked_again_when_it_was_touched(snapshot, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("model") / "model.bin"
+    elsewhere.write_bytes(b"weights")
+    files = (*FILES, str(elsewhere))
+    check(str(snapshot), files)
+    assert is_verified(str(snapshot), files)
+    replace(elsewhere)
+    assert not is_verified(str(snapshot), files)
+
+
 def test_so_is_everything_after_a_boot(snapshot, monkeypatch):
     monkeypatch.setattr(verified, "boot", lambda: "another")
     assert not is_verified(str(snapshot), FILES)

@@ -177,10 +177,13 @@ def test_a_criu_that_cannot_be_run_is_named(scene, break_it, reason):
     assert woken.wake() == f"SnapshotFailed: {woken.program} cannot be run: {reason}"
 
 
-def test_a_folder_for_the_log_that_cannot_be_made_is_named(scene):
-    said = replace(scene(), environ={"TMPDIR": "/dev/null"}).wake()
-    assert said.startswith("SnapshotFailed: /dev/null/rookery-wake-")
-    assert "cannot be made for CRIU's log: Not a directory; set TMPDIR to a folder" in said
+def test_a_criu_that_restores_nothing_is_a_failure(scene):
+    assert scene().wake() == "SnapshotFailed: CRIU ended well, but has restored nothing"
+
+
+def test_no_place_for_temporary_files_is_needed(scene):
+    woken = replace(scene("fail('Error (a:1): no')"), environ={"TMPDIR": "/dev/null"})
+    assert woken.wake() == f"SnapshotFailed: CRIU cannot restore {woken.snapshot}: no"
 
 
 # --- when the snapshot is not to be woken --------------------------------------------------
@@ -269,6 +272,7 @@ def test_it_is_not_given_up_before_the_hooks_are(scene):
 
 # --- what is not ours ----------------------------------------------------------------------
 
+HANGS = ("wait()",)
 BESIDE = """
 beside = os.spawnvp(os.P_NOWAIT, "sleep", ["sleep", "60"])
 """
@@ -284,7 +288,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(beside, 0)[1]) == -signal.SIGTERM
         (clone(SERVE, "os._exit(7)"), "7"),
         (clone("told()", "os._exit(7)"), "ended before it served"),
         ((*clone("wait()"), "fail('Error (a:1): no')"), "CRIU cannot restore"),
-        (("wait()",), "not awake"),
+        (HANGS, "not awake"),
     ],
     ids=["served", "did not serve", "CRIU failed", "CRIU hung"],
 )
@@ -292,7 +296,57 @@ def test_a_child_that_was_there_before_stays(scene, lines, outcome):
     # As with: sh -c 'sidecar & exec rookery serve ...'
     woken = scene(*lines)
     woken = replace(woken, launcher=with_before(woken, BESIDE) + IS_THERE)
-    assert outcome in str(woken.wake(seconds=3))
+    # Those that end by themselves have the time that it takes; what hangs is given up.
+    seconds = 1 if lines == HANGS else 60
+    assert outcome in str(woken.wake(seconds=seconds))
+
+
+def test_a_child_that_comes_meanwhile_is_not_taken_for_the_clone(scene):
+    # As pid 1 of a container is given those that nobody else waits for.
+    woken = scene(
+        *("def other():", "    os.close(status)", "    wait()", "clone(other)"),
+        *clone(SERVE, "os._exit(7)"),
+    )
+    end_it = """
+(other,) = map(int, state()["children"].split())
+os.kill(other, signal.SIGKILL)
+os.waitpid(other, 0)
+print("""
+    assert replace(woken, launcher=woken.launcher.replace("\nprint(", end_it)).wake() == 7
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome"),
+    [
+        (clone(SERVE, "os._exit(7)"), "7"),
+        (("fail('Error (a:1): no')",), "CRIU cannot restore"),
+        (clone("told()", "os._exit(7)"), "with exit status 7"),
+    ],
+    ids=["served", "CRIU failed", "did not serve"],
+)
+def test_whoever_started_it_may_ignore_the_ends_of_children(scene, lines, outcome):
+    ignored = """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+"""
+    given_back = """
+assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+"""
+    woken = scene(*lines)
+    woken = replace(woken, launcher=with_before(woken, ignored) + given_back)
+    assert outcome in str(woken.wake())
+
+
+def test_signals_are_given_back_even_if_cleaning_up_fails(scene):
+    woken = scene("sys.exit(1)")
+    broken = """
+def fail(self):
+    finish(self)
+    raise OSError("broken")
+finish, wake.Output.finish = wake.Output.finish, fail
+"""
+    unhandled = woken.launcher.replace("except RookeryError", "except (RookeryError, OSError)")
+    woken = replace(woken, launcher=unhandled)
+    assert replace(woken, launcher=with_before(woken, broken)).wake(leaks=True) == "OSError: broken"
 
 
 # --- signals -------------------------------------------------------------------------------
@@ -331,13 +385,18 @@ def test_a_signal_before_it_serves_ends_everything_in_order(scene, lines, number
         (signal.SIGHUP, signal.SIGTERM),  # a clone has no handler, and is pid 1: it would ignore it
     ],
 )
-def test_a_signal_after_that_is_the_clones(scene, wait_until, number, told):
+def test_a_signal_after_that_is_the_clones(scene, number, told):
     heed = f"signal.signal({int(told)}, lambda *_: os._exit(5))"
     waking = scene(*clone(heed, SERVE, "wait()"))
-    with waking.start() as launcher:
-        message, work = waking.folder / "told", waking.folder / "tmp"
-        # The work folder goes as soon as the launcher has heard that the clone serves.
-        wait_until(lambda: message.exists() and not list(work.iterdir()), "the clone to serve")
+    heard = """
+await_serving = wake._Launch.await_serving
+def heard(self):
+    await_serving(self)
+    print("heard", flush=True)
+wake._Launch.await_serving = heard
+"""
+    with replace(waking, launcher=with_before(waking, heard)).start() as launcher:
+        launcher.said("heard")
         launcher.process.send_signal(number)
         assert launcher.ends() == 0
         assert waking.outcome(launcher.text) == 5

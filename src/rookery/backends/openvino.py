@@ -110,6 +110,9 @@ def _core(library: ModuleType) -> "openvino.Core":
     they leave one that is no longer mapped: the next signal then ends the process.
     """
     core: openvino.Core = library.Core()
+    # Mapped, the weights would be whatever becomes of their file while the process lives, or where
+    # its snapshot wakes.
+    core.set_property({"ENABLE_MMAP": False})
     return core
 
 

@@ -1,15 +1,14 @@
 """`rookery snapshot`: a warmed function as files, and back."""
 
 import os
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
+from rookery.cli.endings import ending_in_order
 from rookery.cli.function_folders import functions_option
 
 # name -> (module, attribute)
@@ -65,6 +64,7 @@ Examples:
 @functions_option
 @click.option("--model", help="The model to load, NAME or NAME/VERSION [ROOKERY_MODEL].")
 @click.option("--backend", help="openvino, auto or another library [ROOKERY_BACKEND].")
+@ending_in_order()
 def create(
     *, function: str, output: Path, root: Path, model: str | None, backend: str | None
 ) -> None:
@@ -86,8 +86,6 @@ def create(
     from rookery.snapshots.create import create as make
     from rookery.snapshots.create import require_replaceable
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # as an exception, so that nothing half made is left
     require_replaceable(output)
     program = criu.find_in(os.environ)
     secrets = secrets_in(os.environ)
@@ -147,8 +145,3 @@ def run(*, directory: Path, host: str | None, port: int | None) -> None:
             environ={**variables(described.frozen), **os.environ},
         )
     )
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    sys.exit(128 + number)

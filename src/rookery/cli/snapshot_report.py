@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rookery.cli.endings import ending_in_order
 from rookery.errors import (
     CriuMissing,
     Misconfigured,
@@ -44,6 +45,7 @@ Examples:
 """,
 )
 @_as_json
+@ending_in_order()
 def check(*, as_json: bool) -> None:
     """Say whether snapshots can be made and woken here, and what to do where they cannot.
 

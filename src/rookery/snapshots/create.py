@@ -4,11 +4,8 @@ All of it happens in a hidden folder beside the wanted one, which gets its name 
 """
 
 import os
-import shutil
 import subprocess
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +13,19 @@ from time import perf_counter
 from typing import Final
 
 from rookery.errors import SnapshotFailed, SnapshotInvalid, SnapshotUnsafe
-from rookery.snapshots import criu, kernel, manifest, privileges
+from rookery.snapshots import criu, images, kernel, manifest, privileges
 from rookery.snapshots.donor import Donor, run_donor
 from rookery.snapshots.facts import facts
+from rookery.snapshots.incoming import incoming
 from rookery.snapshots.layout import Layout, lay_out
-from rookery.snapshots.leaks import leaked
+from rookery.snapshots.leaks import in_aws_files, leaked
 
+_CRIU_IMAGE: Final = "inventory.img"
 _LOG: Final = "dump.log"
+_LEAKED: Final = (
+    "the value of {}, in its memory: have nothing read it before the snapshot; where it is a word "
+    "that is there by chance, choose another, or unset it while the snapshot is made"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +76,22 @@ def create(plan: Plan, directory: Path, *, on_line: Callable[[str], None]) -> Ma
     """
     require_replaceable(directory)
     try:
-        with _incoming(directory) as incoming:
+        with incoming(directory) as fresh:
             started = perf_counter()
             with run_donor(plan.command, plan.environ, on_line) as donor:
                 waited = perf_counter()
-                _dump(plan.program, donor.process, incoming)
+                _dump(plan.program, donor.process, fresh)
             dumped = perf_counter()
             # While the pages still lie as they did in memory: a secret may lie across two of them.
-            if found := leaked(incoming, plan.secrets):
-                raise SnapshotUnsafe([f"the value of {name}, in its memory" for name in found])
-            layout = lay_out(str(incoming))
-            kernel.learn(plan.program, str(incoming))
-            for path in incoming.iterdir():
+            if found := leaked(fresh, {**in_aws_files(plan.environ), **plan.secrets}):
+                raise SnapshotUnsafe([_LEAKED.format(name) for name in found])
+            elsewhere = images.read(fresh).mapped
+            layout = lay_out(str(fresh))
+            kernel.learn(plan.program, str(fresh))
+            for path in fresh.iterdir():
                 path.chmod(0o600)
             made = Made(layout, waited - started, dumped - waited)
-            manifest.write(str(incoming), _describe(plan, incoming, donor, made))
+            manifest.write(str(fresh), _describe(plan, fresh, donor, made, elsewhere))
     except OSError as exc:
         raise SnapshotFailed(f"the snapshot cannot be written to {directory}: {exc}") from exc
     return made
@@ -99,9 +103,7 @@ def require_replaceable(directory: Path) -> None:
     Raises:
         SnapshotInvalid: something else is there.
     """
-    if not directory.exists() or (directory / manifest.NAME).is_file():
-        return
-    if directory.is_dir() and not any(directory.iterdir()):
+    if not directory.exists() or _holds_a_snapshot_or_nothing(directory):
         return
     raise SnapshotInvalid(
         f"{directory} exists and is no snapshot; name a folder that does not exist, or an older "
@@ -109,29 +111,18 @@ def require_replaceable(directory: Path) -> None:
     )
 
 
-@contextmanager
-def _incoming(directory: Path) -> Iterator[Path]:
-    """Make a hidden folder, and put it in the place of *directory* when the block succeeds."""
-    directory = directory.resolve()  # what a link leads to is replaced, not the link
-    incoming = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
-    outgoing = incoming.with_name(f"{incoming.name}.old")
-    made = [folder for folder in directory.parents if not folder.exists()]
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    incoming.mkdir(mode=0o700)
-    try:
-        yield incoming
-        if directory.exists():
-            directory.rename(outgoing)
-        incoming.rename(directory)
-        made = []
-    finally:
-        if outgoing.exists() and not directory.exists():
-            outgoing.rename(directory)
-        shutil.rmtree(incoming, ignore_errors=True)
-        shutil.rmtree(outgoing, ignore_errors=True)
-        with suppress(OSError):  # somebody else has put something there
-            for folder in made:
-                folder.rmdir()
+def _holds_a_snapshot_or_nothing(directory: Path) -> bool:
+    """Whether nothing is lost with *directory*; other programs have a `manifest.json`, too."""
+    if not directory.is_dir():
+        return False
+    entries = [*os.scandir(directory)]
+    if not all(entry.is_file(follow_symlinks=False) for entry in entries):
+        return False
+    names = {entry.name for entry in entries}
+    if not names:
+        return True
+    # A damaged one may be replaced as well.
+    return manifest.NAME in names and (_CRIU_IMAGE in names or manifest.is_ours(str(directory)))
 
 
 def _dump(program: str, process: int, directory: Path) -> None:
@@ -159,7 +150,9 @@ def _dump(program: str, process: int, directory: Path) -> None:
     log.unlink(missing_ok=True)
 
 
-def _describe(plan: Plan, directory: Path, donor: Donor, made: Made) -> manifest.Manifest:
+def _describe(
+    plan: Plan, directory: Path, donor: Donor, made: Made, elsewhere: Sequence[str]
+) -> manifest.Manifest:
     return manifest.Manifest(
         function=plan.function,
         folder=os.fspath(plan.folder),
@@ -173,5 +166,5 @@ def _describe(plan: Plan, directory: Path, donor: Donor, made: Made) -> manifest
             "copied": made.layout.copied,
             "areas": made.layout.areas,
         },
-        files=manifest.sums(str(directory)),
+        files=manifest.sums(str(directory), elsewhere),
     )

@@ -18,6 +18,8 @@ MEMORY_PATH = "/rookery/memory"
 STREAMS = ("stdout", "stderr", "control", "status")
 """The donor's pipes, in the order of the descriptors 1 to 4."""
 
+# Where nobody can make a file: CRIU wants to leave statistics behind.
+_NOWHERE = "/proc"
 _QUIET = "-v1"  # errors
 _COMMON = (
     "--manage-cgroups=ignore",  # a clone lives in the launcher's cgroup, wherever that is
@@ -81,7 +83,7 @@ def restore_command(  # noqa: PLR0913
     program: str,
     *,
     directory: str,
-    work: str,
+    log: int,
     pipes: Mapping[str, str],
     streams: Mapping[str, int],
     memory: int | None,
@@ -92,7 +94,7 @@ def restore_command(  # noqa: PLR0913
     Args:
         program: CRIU.
         directory: the snapshot.
-        work: an empty folder for the log and the clone's process id, `log` and `pid`.
+        log: the descriptor of the file that CRIU's log goes to.
         pipes: CRIU's names of the donor's pipes, by stream.
         streams: the descriptors that take their places.
         memory: the descriptor of the file that pages are mapped from.
@@ -102,9 +104,8 @@ def restore_command(  # noqa: PLR0913
         program,
         "restore",
         f"--images-dir={directory}",
-        f"--work-dir={work}",
-        "--log-file=log",
-        "--pidfile=pid",
+        f"--work-dir={_NOWHERE}",
+        f"--log-file=/proc/self/fd/{log}",
         _QUIET,
         *_COMMON,
         *(_LIMITED if limited else ()),

@@ -117,14 +117,19 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pipes,
-            # CRIU makes a folder there for a moment.
-            cwd=tempfile.gettempdir(),
+            cwd=_working_folder(),
             start_new_session=new_session,
         )
     except OSError as exc:
         raise SnapshotFailed(
             f"{command[0]} cannot be run: {exc.strerror}; it is in the package util-linux"
         ) from exc
+
+
+def _working_folder() -> str:
+    """Return a folder that CRIU can write to for a moment, and that is there when it wakes."""
+    lasting = "/tmp"  # noqa: S108 - nothing is opened in it by a name that can be foreseen
+    return lasting if os.access(lasting, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
 def _use_up_process_ids() -> None:

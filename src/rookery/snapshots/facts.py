@@ -21,7 +21,7 @@ _SELECTING = (
 _IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
 
 # Pictures are read when they are asked for; what people read changes nothing.
-_UNREAD_FOLDERS = ("data", "__pycache__")
+_PICTURES = "data/"
 _UNREAD_SUFFIXES = (".md", ".pyc")
 
 _LISTS = ("libraries", "cpu")
@@ -108,9 +108,9 @@ def _libraries(installed: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _code(installed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the files of Rookery, and of whatever else is installed to be edited in place."""
+    """Yield the files of Rookery, and of whatever else is imported from where it is edited."""
     here = os.path.dirname(os.path.dirname(__file__))
-    edited = sorted({*_edited(installed)})
+    edited = sorted({*_edited(installed), *_named()})
     if os.path.dirname(here) not in edited:
         yield from _files(here, _is_code)
     for folder in edited:
@@ -127,31 +127,57 @@ def _edited(installed: Iterable[tuple[str, str]]) -> Iterator[str]:
                     yield os.path.join(folder, added)
 
 
+def _named() -> Iterator[str]:
+    """Yield what PYTHONPATH adds; a donor works elsewhere, so what is relative it never finds."""
+    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if os.path.isabs(folder):
+            yield os.path.normpath(folder)
+
+
 def _is_code(name: str) -> bool:
     return name.endswith(".py")
 
 
 def _is_read(name: str) -> bool:
+    if name.startswith(_PICTURES):
+        return _is_code(name)
     return not name.endswith(_UNREAD_SUFFIXES)
 
 
 def _files(
-    folder: str, wanted: Callable[[str], bool], below: str = ""
+    folder: str,
+    wanted: Callable[[str], bool],
+    below: str = "",
+    above: tuple[tuple[int, int], ...] = (),
 ) -> Iterator[tuple[str, str]]:
-    """Yield name and path of each *wanted* file below *folder*, in the order of their names."""
+    """Yield name and path of each *wanted* file below *folder*, in the order of their names.
+
+    *below* is the folder's own name in them, *above* are device and inode of the folders it is in:
+    a link to one of those has no end.
+    """
     try:
+        found = os.stat(folder)
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
+    here = (found.st_dev, found.st_ino)
+    if here in above:
+        return
     for entry in entries:
         name = below + entry.name
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name == "__pycache__":
             continue
-        if entry.is_dir():
-            if entry.name not in _UNREAD_FOLDERS:
-                yield from _files(entry.path, wanted, name + "/")
+        if _is_folder(entry):
+            yield from _files(entry.path, wanted, name + "/", (*above, here))
         elif wanted(name):
             yield name, entry.path
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _digest(files: Iterable[tuple[str, str]]) -> str:

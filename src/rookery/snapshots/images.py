@@ -28,6 +28,7 @@ _START, _END, _OFFSET, _FILE, _PROTECTION, _FLAGS, _STATUS, _, _ADVICE, _OPEN_FL
 _REGULAR: Final = 1 << 0
 _HEAP: Final = 1 << 5
 _FILE_PRIVATE: Final = 1 << 6
+_FILE_SHARED: Final = 1 << 7
 _ANON_PRIVATE: Final = 1 << 9
 _GUARD: Final = 1 << 16
 _ANONYMOUS: Final = (_REGULAR | _ANON_PRIVATE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -154,12 +155,27 @@ class Dump(NamedTuple):
     @property
     def libraries(self) -> tuple[str, ...]:
         """The paths of the files that code is mapped from."""
-        code = {
-            protobuf.integer(area.entry, _FILE)
+        code = (
+            area
             for area in self.areas
-            if area.of_a_file and protobuf.integer(area.entry, _PROTECTION) & mmap.PROT_EXEC
+            if protobuf.integer(area.entry, _PROTECTION) & mmap.PROT_EXEC
+        )
+        return self._sources(code)
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The paths of all other files that memory is mapped from, privately or not."""
+        return tuple(sorted({*self._sources(self.areas)} - {*self.libraries}))
+
+    def _sources(self, areas: Iterable[Area]) -> tuple[str, ...]:
+        numbers = {
+            protobuf.integer(area.entry, _FILE)
+            for area in areas
+            if protobuf.integer(area.entry, _STATUS) & (_FILE_PRIVATE | _FILE_SHARED)
         }
-        return tuple(sorted(file.path for file in self.files if file.number in code))
+        return tuple(
+            sorted(file.path for file in self.files if file.number in numbers and file.path)
+        )
 
 
 def read(directory: Path) -> Dump:

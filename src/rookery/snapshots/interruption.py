@@ -27,6 +27,7 @@ class Bounded:
         self._stop = stop
         self._seconds = seconds
         self._undone = []
+        self._children: _Handler = None
         self._held = True
         self._stopped = False
         self._late: list[int] = []
@@ -47,6 +48,8 @@ class Bounded:
                 self._held = True
                 raise SnapshotFailed(f"the snapshot was not awake after {self._seconds:g} s")
 
+        # Where whoever started us ignores SIGCHLD, we would not be told how a child ended.
+        self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), stop)
         for number, handler in {**handlers, signal.SIGALRM: give_up}.items():
             self._undone.append((number, signal.signal(number, handler)))
@@ -82,6 +85,7 @@ class Bounded:
         while self._undone:
             number, before = self._undone.pop()
             signal.signal(number, signal.SIG_IGN if self._stopped else before)
+        signal.signal(signal.SIGCHLD, self._children)
         if not self._stopped:
             for late in self._late:
                 os.kill(os.getpid(), late)

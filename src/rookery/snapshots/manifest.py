@@ -6,7 +6,7 @@ library but xxhash.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import xxhash
 
@@ -61,7 +61,8 @@ class Manifest:
             frozen: the settings and the model that were fixed when it was made.
             pipes: CRIU's names of the donor's standard streams, control and status pipe.
             sizes: what was measured while it was made.
-            files: size in bytes and XXH3-128 of every file beside this one.
+            files: size in bytes and XXH3-128 of every file beside this one and, by absolute path,
+                of those elsewhere that memory is mapped from.
             capabilities: what whoever wakes it needs to have as well, one bit each.
         """
         self.function = function
@@ -118,11 +119,21 @@ def read(directory: str) -> Manifest:
         raise SnapshotInvalid(_damaged(path, f"{type(exc).__name__}: {exc}")) from exc
 
 
-def sums(directory: str) -> dict[str, tuple[int, str]]:
-    """Return size and checksum of every file in *directory*."""
+def is_ours(directory: str) -> bool:
+    """Whether the manifest of *directory* is of a snapshot, be it damaged or of another format."""
+    try:
+        with open(os.path.join(directory, NAME), encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"format", "facts", _SUM} <= content.keys()
+
+
+def sums(directory: str, elsewhere: Iterable[str] = ()) -> dict[str, tuple[int, str]]:
+    """Return size and checksum of every file in *directory*, and of the paths *elsewhere*."""
     return {
         name: (os.path.getsize(path), _digest(path))
-        for name in sorted(os.listdir(directory))
+        for name in sorted([*os.listdir(directory), *elsewhere])
         if os.path.isfile(path := os.path.join(directory, name))
     }
 
@@ -134,39 +145,38 @@ def verify_small(directory: str, manifest: Manifest) -> None:
         SnapshotInvalid: a file is missing, torn or changed.
     """
     for name, (size, digest) in manifest.files.items():
-        path = os.path.join(directory, name)
         try:
-            found = os.stat(path).st_size
+            found = os.stat(os.path.join(directory, name)).st_size
         except OSError as exc:
-            raise SnapshotInvalid(_damaged(path, exc.strerror or str(exc))) from exc
+            raise SnapshotInvalid(_changed(directory, name, exc.strerror or str(exc))) from exc
         if found != size:
-            raise SnapshotInvalid(_damaged(path, f"{found:,} bytes instead of {size:,}"))
+            raise SnapshotInvalid(_changed(directory, name, f"{found:,} bytes instead of {size:,}"))
         if size < _BIG_BYTES:
-            _check(path, digest)
+            _check(directory, name, digest)
 
 
 def verify_big(directory: str, manifest: Manifest) -> None:
-    """Check the content of the files of pages, at the speed of memory.
+    """Check the content of the files that memory is mapped from, at the speed of memory.
 
     Raises:
         SnapshotInvalid: a file is damaged.
     """
     for name, (size, digest) in manifest.files.items():
         if size >= _BIG_BYTES:
-            _check(os.path.join(directory, name), digest)
+            _check(directory, name, digest)
 
 
 def _sum(fields: Mapping[str, object]) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(fields, sort_keys=True).encode())
 
 
-def _check(path: str, digest: str) -> None:
+def _check(directory: str, name: str, digest: str) -> None:
     try:
-        found = _digest(path)
+        found = _digest(os.path.join(directory, name))
     except OSError as exc:
-        raise SnapshotInvalid(_damaged(path, exc.strerror or str(exc))) from exc
+        raise SnapshotInvalid(_changed(directory, name, exc.strerror or str(exc))) from exc
     if found != digest:
-        raise SnapshotInvalid(_damaged(path, "its checksum is wrong"))
+        raise SnapshotInvalid(_changed(directory, name, "its checksum is wrong"))
 
 
 def _digest(path: str) -> str:
@@ -176,6 +186,15 @@ def _digest(path: str) -> str:
         while count := file.readinto(buffer):
             summed.update(buffer[:count])
     return summed.hexdigest()
+
+
+def _changed(directory: str, name: str, what: str) -> str:
+    if os.path.isabs(name):
+        return (
+            f"{name} has changed since the snapshot was made, which maps its content: {what}; make "
+            "a new one with: rookery snapshot create"
+        )
+    return _damaged(os.path.join(directory, name), what)
 
 
 def _damaged(path: str, what: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from rookery.errors import SnapshotFailed, SnapshotMismatch
 from rookery.snapshots import criu, kernel, manifest, privileges, verified
+from rookery.snapshots.children import children, has_open
 from rookery.snapshots.interruption import Bounded, Stopped
 from rookery.snapshots.output import Output, open_closed
 
@@ -65,9 +66,13 @@ def wake(
     except Stopped:
         return 0
     finally:
-        launch.end()
-        launch.clean()
-        bounded.undo()
+        try:
+            launch.end()
+        finally:
+            try:
+                launch.clean()
+            finally:
+                bounded.undo()
 
 
 class _Launch:
@@ -79,12 +84,11 @@ class _Launch:
         self._program = program
         # The clone says with its own where the time went; the two have only this clock in common.
         self.moments: dict[str, float] = {}
-        self._work = ""
         self._others = frozenset[int]()
         self._criu = self._clone = 0
         self._offered = self._serving = False
         self._received = b""
-        self._control = self._status = -1
+        self._control = self._status = self._log = -1
         self._output = Output()
 
     def start(self) -> None:
@@ -97,11 +101,14 @@ class _Launch:
                 os.close(descriptor)
 
     def _start(self, theirs: list[int]) -> None:
-        self._work = _make_work_folder()
         control_read, self._control = os.pipe()
         theirs.append(control_read)
         self._status, status_write = os.pipe()
         theirs.append(status_write)
+        # No file: nobody could remove it where this process is killed.
+        self._log = os.memfd_create("criu.log")
+        log = os.dup(self._log)
+        theirs.append(log)
         memory = _open_memory(self._directory)
         if memory is not None:
             theirs.append(memory)
@@ -110,7 +117,7 @@ class _Launch:
         command = criu.restore_command(
             self._program,
             directory=self._directory,
-            work=self._work,
+            log=log,
             pipes=self._manifest.pipes,
             streams={
                 "stdout": self._output.stdout,
@@ -122,7 +129,7 @@ class _Launch:
             limited=privileges.limited(privileges.of("self")),
         )
         self._offered = kernel.offer(self._directory)
-        self._others = frozenset(_children())
+        self._others = frozenset(children())
         try:
             # A group of its own, so that what CRIU starts for itself can be ended with it.
             self._criu = os.posix_spawn(self._program, command, {"PATH": os.defpath}, setpgroup=0)
@@ -150,11 +157,7 @@ class _Launch:
         self._take_back()
         if os.waitstatus_to_exitcode(status) != 0:
             raise SnapshotFailed(f"CRIU cannot restore {self._directory}: {self._reason()}")
-        try:
-            with open(os.path.join(self._work, "pid"), encoding="ascii") as file:
-                self._clone = int(file.read())
-        except (OSError, ValueError) as exc:
-            raise SnapshotFailed("CRIU says nothing of what it restored") from exc
+        self._clone = self._restored()
         self.moments["restored"] = time.time()
 
     def release(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -186,7 +189,6 @@ class _Launch:
 
     def await_end(self) -> int:
         """Pass signals and output on until the clone ends; return its exit status."""
-        self._clean_work_folder()
         _, status = os.waitpid(self._clone, 0)
         self._clone = 0
         code = os.waitstatus_to_exitcode(status)
@@ -227,18 +229,26 @@ class _Launch:
         """Remove what lies about; may be called twice."""
         self._output.finish()
         self._take_back()
-        for descriptor in (self._control, self._status):
+        for descriptor in (self._control, self._status, self._log):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._control = self._status = -1
-        self._clean_work_folder()
+        self._control = self._status = self._log = -1
 
     def _left(self) -> list[int]:
         """Return our children that this attempt has started; others may have been there before."""
         # CRIU makes the clone, whose number is known at last, a child of ours. A process that comes
         # without our doing, as to pid 1 of a container, is taken for one of ours only until then.
-        ours = [process for process in _children() if process not in self._others]
+        ours = [process for process in children() if process not in self._others]
         return [process for process in ours if process == self._clone or not self._serving]
+
+    def _restored(self) -> int:
+        """Return the clone: the child that CRIU has left us, with the other ends of our pipes."""
+        left = self._left()
+        if len(left) > 1:  # pid 1 of a container is given whom nobody else waits for
+            left = [process for process in left if has_open(process, self._status)]
+        if len(left) != 1:
+            raise SnapshotFailed("CRIU ended well, but has restored nothing")
+        return left[0]
 
     def _take_back(self) -> None:
         if self._offered:
@@ -261,19 +271,8 @@ class _Launch:
         return f", by signal {-code}" if code < 0 else f", with exit status {code}"
 
     def _reason(self) -> str:
-        try:
-            with open(os.path.join(self._work, "log"), encoding="utf-8", errors="replace") as log:
-                return criu.first_error(log.read().splitlines())
-        except OSError:
-            return "CRIU gave no reason"
-
-    def _clean_work_folder(self) -> None:
-        try:
-            for name in os.listdir(self._work):
-                os.unlink(os.path.join(self._work, name))
-            os.rmdir(self._work)
-        except OSError:
-            return  # it has been removed; or it cannot be, which is no reason to end a clone
+        log = os.pread(self._log, os.fstat(self._log).st_size, 0)
+        return criu.first_error(log.decode(errors="replace").splitlines())
 
 
 def _hook_seconds(environ: Mapping[str, str]) -> float:
@@ -284,26 +283,8 @@ def _hook_seconds(environ: Mapping[str, str]) -> float:
     return found if 0 < found <= _MOST_HOOK_SECONDS else _HOOK_SECONDS
 
 
-def _make_work_folder() -> str:
-    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - a new, private folder in it
-    folder = os.path.join(base, f"rookery-wake-{os.urandom(8).hex()}")
-    try:
-        os.mkdir(folder, 0o700)
-    except OSError as exc:
-        raise SnapshotFailed(
-            f"{folder} cannot be made for CRIU's log: {exc.strerror}; set TMPDIR to a folder "
-            "that can be written"
-        ) from exc
-    return folder
-
-
 def _open_memory(directory: str) -> int | None:
     try:
         return os.open(os.path.join(directory, manifest.MEMORY), os.O_RDONLY)
     except FileNotFoundError:
         return None
-
-
-def _children() -> list[int]:
-    with open("/proc/thread-self/children", encoding="ascii") as file:
-        return [int(number) for number in file.read().split()]

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,13 @@ def test_it_gives_what_the_network_is(backend, model, expected):
         np.testing.assert_allclose(model(batch)["scores"][:, 0], 4 / 7, rtol=1e-5)
     else:
         np.testing.assert_allclose(model(batch)["scores"], expected(batch), atol=1e-6)
+
+
+def test_no_file_of_a_model_is_mapped(model, tiny):
+    # In a snapshot the weights would be what has become of the file by the time it wakes.
+    model(images(1))
+    maps = Path("/proc/self/maps").read_text()
+    assert [line for line in maps.splitlines() if f"{tiny}/" in line] == []
 
 
 def test_every_output_of_the_signature_is_returned_by_name(model):

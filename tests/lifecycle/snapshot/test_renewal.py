@@ -101,6 +101,13 @@ def test_names_of_temporary_files_start_anew():
     assert tempfile._get_candidate_names() is not names
 
 
+def test_the_folder_of_temporary_files_is_the_one_that_tmpdir_says_now(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", "/of/the/donor")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    renewal.reseed_python()
+    assert tempfile.gettempdir() == str(tmp_path)
+
+
 def test_openssl_gets_fresh_entropy(monkeypatch):
     given = []
     monkeypatch.setattr(ssl, "RAND_add", lambda data, entropy: given.append((data, entropy)))

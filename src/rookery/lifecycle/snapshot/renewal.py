@@ -45,11 +45,12 @@ def renew_identity() -> None:
 
 
 def reseed_python() -> None:
-    """Seed `random` and the C library, and forget the sequence of names of `tempfile`."""
+    """Seed `random` and the C library, and let `tempfile` choose its folder and names anew."""
     random.seed()
     ctypes.CDLL(None).srand(int.from_bytes(os.urandom(4), "big"))
-    # It starts anew in a child process, which it knows by its process id.
-    vars(tempfile)["_name_sequence"] = None
+    # The names start anew in a child process, which is known by its process id; the folder stays
+    # the one that the first TMPDIR led to.
+    vars(tempfile).update(_name_sequence=None, tempdir=None)
 
 
 def reseed_openssl() -> None:
