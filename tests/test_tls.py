@@ -4,12 +4,12 @@ import pytest
 
 from rookery.aws_client import Access, create_client
 from rookery.credentials import Outgoing, believing
+from rookery.delivery.connection import Answer, NoAnswer
 from rookery.delivery.retry import RetryPolicy
 from rookery.delivery.sink import connect_sink
+from rookery.delivery.transport import Transport
 from rookery.errors import QueueUnavailable, SettingsInvalid, SinkUnavailable, StorageUnavailable
 from rookery.events.broker import client as broker_client
-from rookery.events.broker.outcome import Answer, NoAnswer
-from rookery.events.broker.transport import Transport
 from rookery.events.wire import CloudEvent
 from rookery.source import sqs
 from rookery.storage import embedded, s3

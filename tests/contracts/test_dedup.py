@@ -332,9 +332,9 @@ def said(process):
 
 
 def test_a_process_waits_for_the_result_of_another(ledgers):
-    with child(ledgers.place, "once") as first:
+    with child(ledgers.place, "once", lease=5) as first:
         assert said(first) == "computing"
-        with child(ledgers.place, "once") as second:
+        with child(ledgers.place, "once", lease=5) as second:
             go_on(first)
             assert said(first) == "child False"
             assert said(second) == "child True"
@@ -362,11 +362,11 @@ def test_a_result_survives_kill_9(ledgers):
 
 
 def test_a_claim_holds_while_the_work_goes_on(ledgers, wait_until):
-    with child(ledgers.place, "once", lease=0.3) as first:
+    with child(ledgers.place, "once", lease=2) as first:
         assert said(first) == "computing"
-        with child(ledgers.place, "once", lease=0.3) as second:
+        with child(ledgers.place, "once", lease=2) as second:
             started = time.monotonic()
-            wait_until(lambda: time.monotonic() > started + 1.5, "five leases")
+            wait_until(lambda: time.monotonic() > started + 4, "two leases")
             go_on(first)
             assert said(second) == "child True"
 

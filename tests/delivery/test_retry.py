@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -34,13 +35,32 @@ def test_final(status):
         ("1.5", None),
         ("soon", None),
         ("١٢", None),
+        ("Mon, 1 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 1 Jan 2026 00:00:99999999999999999999 GMT", None),
+        ("Mon, 1 Jan 2026 00:00:00 +99999999999999", None),
+        ("Mon, 99 Jan 2026 00:00:00 GMT", None),
+        ("1 Jan 0001 00:00:00 +2359", 0),
+        ("9" * 5000, math.inf),
     ],
 )
 def test_retry_after(value, seconds):
     assert parse_retry_after(value, now=NOW) == seconds
 
 
-@given(st.text())
+NUMBERS = st.integers().map(str) | st.integers(0, 59).map("{:02}".format)
+DATES = st.builds(
+    "{} {} {} {}:{}:{} {}".format,
+    NUMBERS,
+    st.sampled_from(["Jan", "feb", "December", "13"]),
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    st.sampled_from(["GMT", "-0000", "EST", ""]) | st.integers().map("{:+}".format),
+)
+
+
+@given(st.text() | DATES)
 def test_any_retry_after_is_ignored_or_a_time_to_come(value):
     seconds = parse_retry_after(value, now=NOW)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from misbehaving import TricklesAfter, raw_subscriber
 from rookery.credentials import Outgoing
 from rookery.delivery.retry import RetryPolicy
 from rookery.delivery.sink import HttpSink, Timeouts, connect_sink
@@ -22,12 +23,12 @@ def connect():
     """Connect a sink that makes three attempts and only notes how long it would have slept."""
     sinks = []
 
-    def make(url, *, overrides="", attempts=3, read=5.0, outgoing=None):
+    def make(url, *, overrides="", attempts=3, seconds=20.0, outgoing=None):
         sink = connect_sink(
             url,
             overrides=overrides,
             policy=RetryPolicy(attempts=attempts, base_seconds=1, cap_seconds=4, total_seconds=60),
-            timeouts=Timeouts(connect=2, read=read),
+            timeouts=Timeouts(connect=20, attempt=seconds),
             outgoing=outgoing,
         )
         sink.slept = []
@@ -155,8 +156,58 @@ def test_refused_connections_are_unavailable(connect, unused_url):
 def test_a_sink_that_hangs_is_unavailable(connect, scripted_server):
     server = scripted_server(None)
 
-    with pytest.raises(SinkUnavailable, match=r"timed out|Timeout"):
-        connect(server.url, attempts=1, read=0.1).send(EVENT)
+    with pytest.raises(SinkUnavailable, match=r"no answer within 0\.1 s"):
+        connect(server.url, attempts=1, seconds=0.1).send(EVENT)
+
+
+def test_an_answer_that_trickles_in_ends_with_its_attempt(connect):
+    trickling = TricklesAfter(b"HTTP/1.1 202 Accepted\r\nX-A: ")
+
+    with raw_subscriber(trickling) as server:
+        with pytest.raises(SinkUnavailable, match="the answer did not end in time"):
+            connect(server.url, attempts=1, seconds=1.0).send(EVENT)
+
+        assert trickling.hung_up.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("400 Bad Request", DeliveryRejected), ("503 Busy", SinkUnavailable)]
+)
+def test_a_status_counts_whose_body_trickles_in(connect, status, error):
+    trickling = TricklesAfter(f"HTTP/1.1 {status}\r\nContent-Length: 5000\r\n\r\n".encode())
+
+    with raw_subscriber(trickling) as server:
+        with pytest.raises(error, match=f"HTTP {status[:3]}"):
+            connect(server.url, attempts=1).send(EVENT)
+
+        assert trickling.hung_up.wait(20)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5000", "Connection: close"])
+def test_an_acknowledgment_counts_whose_body_trickles_in(connect, framing):
+    trickling = TricklesAfter(f"HTTP/1.1 202 Accepted\r\n{framing}\r\n\r\n".encode())
+
+    with raw_subscriber(trickling) as server:
+        connect(server.url).send(EVENT)
+
+        assert trickling.hung_up.wait(20)
+        assert server.requests == 1
+
+
+def test_of_a_long_refusal_the_beginning_is_told(connect, scripted_server):
+    server = scripted_server(answer("400 Bad", body=b"why " + b"x" * 100_000))
+
+    with pytest.raises(DeliveryRejected, match="HTTP 400 'why xxx"):
+        connect(server.url).send(EVENT)
+
+
+def test_an_absurd_retry_after_is_none(connect, scripted_server):
+    asks = answer("503 Busy", "Retry-After: Mon, 1 Jan 99999999999 00:00:00 GMT")
+    sink = connect(scripted_server(asks, answer("202 Accepted")).url)
+
+    sink.send(EVENT)
+
+    assert sink.slept == [0.5]
 
 
 def test_overrides_win_over_the_event(connect, scripted_server):

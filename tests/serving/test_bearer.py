@@ -109,3 +109,9 @@ def test_without_tokens_everybody_is_let_in():
         raise NotImplementedError
 
     assert with_bearer(app, None, lambda *_: None) is app
+
+
+@pytest.mark.parametrize("written", ["ab+cd/ef~g==", "ab%2Bcd%2Fef~g%3D%3D", "ab%2bcd/ef%7Eg=="])
+def test_a_token_in_the_url_may_have_every_sign_a_token_can_have(tokens, client, written):
+    tokens[:] = ["ab+cd/ef~g=="]
+    assert ask(client, None, path=f"/?x=1+2&access_token={written}").status_code == 200

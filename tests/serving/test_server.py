@@ -441,11 +441,15 @@ def test_work_may_take_longer_than_any_client(start, clock, wait_until):
         assert client.answer()[0] == 200
 
 
-def test_an_idle_connection_is_closed_in_the_end(start):
-    running = start(limits=Limits(idle_seconds=0.05))
+def test_an_idle_connection_is_closed_in_the_end(start, clock, wait_until):
+    running = start(limits=Limits(idle_seconds=5))
     with running.connect() as silent, running.connect() as client:
         client.send(POST, b"\r\n")
         assert client.answer()[0] == 200
+        wait_until(
+            lambda: [each.busy for each in running.channels] == [False, False], "both to be idle"
+        )
+        clock.now += 6
         assert client.closed()
         assert silent.closed()
     assert running.refused == []

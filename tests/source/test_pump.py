@@ -129,7 +129,7 @@ def test_a_failed_delete_repeats_the_event_under_its_id(sink):
     with pump(queue, sink):
         until(lambda: len(queue) == 0)
 
-    assert len(sink.events) == 2
+    assert len(sink.events) >= 2  # where the next delete comes late, it is received once more
     assert len({event.id for event in sink.events}) == 1
 
 
@@ -189,6 +189,25 @@ def test_leaving_does_not_wait_for_a_long_poll(sink):
     release.set()
 
     assert left_while_waiting
+
+
+def test_a_message_that_breaks_the_sink_ends_no_thread(sink, caplog):
+    class BrokenSink(MemorySink):
+        def send(self, event):
+            if event.subject == "breaks.jpg":
+                raise ZeroDivisionError
+            super().send(event)
+
+    queue, sink = MemoryQueue(wait_seconds=0.05), BrokenSink()
+    for key in ("breaks.jpg", "good.jpg"):
+        queue.send(notification(key))
+
+    with pump(queue, sink, receivers=1) as running:
+        until(lambda: running.tally["postponed"] and len(queue) == 1)
+        assert running.alive
+
+    assert subjects(sink) == {"good.jpg"}
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_receiver_that_breaks_is_noticed(sink, monkeypatch):

@@ -1,12 +1,14 @@
 """The S3 adapter against servers that misbehave; the contract suite has the ones that behave."""
 
 import logging
+import os
 import subprocess
 import sys
 
 import pytest
 from pydantic import SecretStr
 
+from misbehaving import TricklesAfter, raw_subscriber
 from rookery.errors import (
     ObjectGone,
     ObjectReplaced,
@@ -102,6 +104,17 @@ def test_a_broken_answer_is_unavailable(connect, scripted_server, step):
 def test_a_store_that_hangs_is_unavailable(connect, scripted_server):
     with pytest.raises(StorageUnavailable, match="timeout"):
         read(connect(scripted_server(None).url, read=0.1))
+
+
+def test_an_object_that_trickles_in_is_unavailable(connect, monkeypatch):
+    monkeypatch.setattr(s3, "_BODY_SECONDS", 0.5)
+    trickling = TricklesAfter(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n")
+
+    with raw_subscriber(trickling) as server:
+        with pytest.raises(StorageUnavailable, match=r"photo\.jpg did not come within 0\.5 s"):
+            read(connect(server.url))
+
+        assert trickling.hung_up.wait(20)
 
 
 def test_a_store_that_is_down_is_unavailable(connect, unused_url):
@@ -219,7 +232,11 @@ def test_a_preloaded_store_reads(storage):
     assert store.read("images", "preloaded", version=None, max_bytes=10).data == b"data"
 
 
-def test_preloading_opens_nothing_and_reads_no_credentials():
+@pytest.mark.parametrize("profile", [{}, {"AWS_PROFILE": "work"}, {"AWS_PROFILE": "none"}], ids=str)
+def test_preloading_opens_nothing_and_reads_no_credentials(tmp_path, profile):
+    (tmp_path / ".aws").mkdir()
+    for name in ("config", "credentials"):
+        (tmp_path / ".aws" / name).write_text("[default]\naws_secret_access_key = planted\n")
     code = """
 import os, sys, threading
 before = dict(os.environ), sorted(os.listdir("/proc/self/fd")), threading.active_count()
@@ -230,9 +247,10 @@ from rookery.storage import s3
 kept = s3.preload()
 assert (dict(os.environ), sorted(os.listdir("/proc/self/fd")), threading.active_count()) == before
 assert "socket.connect" not in opened
-assert not [name for name in opened if name.endswith("credentials")], opened
+assert not [name for name in opened if ".aws" in name], opened
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path), **profile}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
 
 
 @pytest.mark.parametrize("module", ["s3", "s3_errors", "embedded", "memory", "signature"])

@@ -35,6 +35,30 @@ def trickles(connection: socket.socket, ended: threading.Event) -> None:
             return
 
 
+class TricklesAfter:
+    """Say *head* at once, and then one byte after the other, until the client hangs up.
+
+    Attributes:
+        hung_up: set when it has.
+    """
+
+    def __init__(self, head: bytes, *, pause: float = 0.05, count: int = 200) -> None:
+        self.hung_up = threading.Event()
+        self._head = head
+        self._pause = pause
+        self._count = count
+
+    def __call__(self, connection: socket.socket, ended: threading.Event) -> None:
+        try:
+            connection.sendall(self._head)
+            for _ in range(self._count):
+                if ended.wait(self._pause):
+                    return
+                connection.sendall(b"x")
+        except OSError:
+            self.hung_up.set()
+
+
 class RawSubscriber:
     """Takes one request per connection; the first *number* meet *behavior*, the others a 204."""
 

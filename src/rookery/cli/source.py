@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import closing
 from typing import Final
 
 import click
@@ -101,7 +102,7 @@ def sqs(  # noqa: PLR0913
         target,
         overrides=settings.ce_overrides,
         policy=RetryPolicy(total_seconds=patience),
-        timeouts=Timeouts(read=patience),
+        timeouts=Timeouts(attempt=patience),
         concurrency=10 + receivers,
         outgoing=settings.outgoing(),
     )
@@ -110,7 +111,7 @@ def sqs(  # noqa: PLR0913
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     pump = Pump(queue, http_sink, source="/rookery/sources/sqs", receivers=receivers)
     click.echo(f"source sqs {queue_url} -> {target.partition('?')[0]}")  # it may hold a token
-    with pump:
+    with closing(http_sink), pump:
         while signal.sigtimedwait(_STOP, 1.0) is None:
             if not pump.alive:
                 sys.exit(1)

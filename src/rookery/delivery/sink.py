@@ -1,4 +1,4 @@
-"""The HTTP sink: one POST per event in binary mode, with retries, over pooled connections."""
+"""The HTTP sink: one POST per event in binary mode, with retries, over open connections."""
 
 import logging
 import random
@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rookery.credentials import Outgoing, shown
+from rookery.delivery.connection import NoAnswer
 from rookery.delivery.overrides import parse_overrides
 from rookery.delivery.retry import RetryPolicy, is_retried, parse_retry_after
+from rookery.delivery.transport import Transport
 from rookery.errors import DeliveryRejected, SettingsInvalid, SinkDenied, SinkUnavailable
 from rookery.events.wire import CloudEvent, to_binary
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
 
 _log = logging.getLogger(__name__)
 
@@ -27,17 +26,10 @@ _READ_BYTES: Final = 8 * _EXCERPT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds one attempt may take to connect, and to wait for each part of the answer."""
+    """Seconds one attempt may take to connect, and in all, however slowly the answer comes."""
 
     connect: float = 2.0
-    read: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    excerpt: str
-    retry_after: float | None
+    attempt: float = 10.0
 
 
 class HttpSink:
@@ -46,21 +38,31 @@ class HttpSink:
     def __init__(  # noqa: PLR0913
         self,
         url: str,
-        pool: "PoolManager",
+        transport: Transport,
         *,
         extensions: Mapping[str, str],
         policy: RetryPolicy,
-        outgoing: Outgoing,
+        seconds: float,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Post to *url* through *pool* as *outgoing* says, setting *extensions* on every event."""
+        """Post to *url* through *transport*, setting *extensions* on every event.
+
+        Args:
+            url: the sink.
+            transport: what the events go over.
+            extensions: set on every event, whatever it says itself.
+            policy: when to try again.
+            seconds: how long one attempt may take.
+            sleep: waits between two attempts.
+            jitter: a random number in [0, 1) for each wait.
+        """
         self._url = url
         self._shown = shown(url)  # errors reach clients
-        self._pool = pool
+        self._transport = transport
         self._extensions = dict(extensions)
         self._policy = policy
-        self._outgoing = outgoing
+        self._seconds = seconds
         self._sleep = sleep
         self._jitter = jitter
 
@@ -93,56 +95,35 @@ class HttpSink:
                 raise outcome.kind(
                     f"event {event.id!r} was not accepted by {self._shown} in {failures} "
                     f"attempt(s); the last one: {outcome.problem}"
-                ) from outcome.cause
+                )
             _log.debug("attempt %d for %r: %s", failures, event.id, outcome.problem)
             self._sleep(pause)
 
     def close(self) -> None:
-        """Close every pooled connection."""
-        self._pool.clear()
+        """Close the idle connections."""
+        self._transport.close()
 
     def _attempt(
         self, event: CloudEvent, headers: dict[str, str], body: bytes
     ) -> "_Failure | None":
         """Post once; None means accepted."""
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
-        try:
-            # Anew each time: the token may have changed since the last attempt.
-            answer = self._post({**headers, **self._outgoing.headers()}, body)
-        except HTTPError as exc:
-            return _Failure(_shorten(exc), cause=exc)
-        except ValueError as exc:
-            # http.client refuses line breaks and non-Latin-1 text in a header value.
-            raise DeliveryRejected(
-                f"event {event.id!r} cannot be written as HTTP headers: {exc}"
-            ) from exc
+        # The status line is the acknowledgment: what follows it changes nothing.
+        answer = self._transport.post(self._url, headers, body, self._seconds, whole=False)
+        if isinstance(answer, NoAnswer):
+            if answer.final:
+                raise DeliveryRejected(f"event {event.id!r} cannot be sent: {answer.reason}")
+            return _Failure(answer.reason)
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return None
-        problem = f"HTTP {answer.status} {answer.excerpt!r}"
+        said = answer.body[:_EXCERPT_BYTES].decode(errors="replace")
+        problem = f"HTTP {answer.status} {said!r}"
         if answer.status == HTTPStatus.UNAUTHORIZED:
             # Nothing is wrong with the event: it waits until somebody has mended the token.
             return _Failure(f"{problem}; check ROOKERY_SINK_TOKEN", kind=SinkDenied)
         if not is_retried(answer.status):
             raise DeliveryRejected(f"{self._shown} refused event {event.id!r} for good: {problem}")
-        return _Failure(problem, retry_after=answer.retry_after)
-
-    def _post(self, headers: dict[str, str], body: bytes) -> _Answer:
-        response = self._pool.request(
-            "POST",
-            self._url,
-            body=body,
-            headers=headers,
-            redirect=False,
-            retries=False,
-            preload_content=False,
-        )
-        excerpt = self._outgoing.hide(_excerpt(response), self._url)[:_EXCERPT_BYTES]
-        return _Answer(
-            response.status,
-            excerpt.decode(errors="replace"),
-            parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
-        )
+        asked = parse_retry_after(answer.headers.get("retry-after"), now=datetime.now(UTC))
+        return _Failure(problem, retry_after=asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +131,6 @@ class _Failure:
     problem: str
     kind: type[SinkUnavailable] = SinkUnavailable
     retry_after: float | None = None
-    cause: Exception | None = None
 
 
 def connect_sink(  # noqa: PLR0913
@@ -175,19 +155,21 @@ def connect_sink(  # noqa: PLR0913
     Raises:
         SettingsInvalid: *url* or *overrides* cannot be used.
     """
-    import urllib3  # noqa: PLC0415
-
     extensions = parse_overrides(overrides)
     check_sink_url(url)
-    limits, outgoing = timeouts or Timeouts(), outgoing or Outgoing()
-    pool = urllib3.PoolManager(
-        num_pools=1,
-        maxsize=concurrency,
-        timeout=urllib3.Timeout(connect=limits.connect, read=limits.read),
-        ssl_context=outgoing.tls,
+    limits = timeouts or Timeouts()
+    transport = Transport(
+        max_answer_bytes=_READ_BYTES,
+        connections_per_host=concurrency,
+        connect_seconds=limits.connect,
+        outgoing=outgoing,
     )
     return HttpSink(
-        url, pool, extensions=extensions, policy=policy or RetryPolicy(), outgoing=outgoing
+        url,
+        transport,
+        extensions=extensions,
+        policy=policy or RetryPolicy(),
+        seconds=limits.attempt,
     )
 
 
@@ -214,26 +196,3 @@ def check_sink_url(url: str, setting: str = "K_SINK") -> None:
         )
     if parts.scheme not in {"http", "https"} or not parts.host:
         raise SettingsInvalid([f"{setting} must be an http or https URL, not {shown(url)!r}"])
-
-
-def _excerpt(response: "BaseHTTPResponse") -> bytes:
-    """Read the start of the answer's body, and leave the connection fit for the next request."""
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
-    try:
-        data = response.read(_READ_BYTES + 1, decode_content=False)
-    except HTTPError:
-        # The status line is the acknowledgement; a body that breaks off changes nothing.
-        response.close()
-        return b""
-    if len(data) > _READ_BYTES:
-        response.close()
-    else:
-        response.release_conn()
-    return data
-
-
-def _shorten(error: Exception) -> str:
-    """Describe *error* without urllib3's connection objects in it."""
-    reason = getattr(error, "reason", None) or error
-    return f"{type(reason).__name__}: {str(reason).partition(': ')[2] or reason}"

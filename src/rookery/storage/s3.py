@@ -4,15 +4,17 @@ Made by `connect`, after a snapshot; `preload` may run before it and takes the s
 boto3, parsing its JSON models) out of `connect`, without a socket or a credential.
 """
 
+import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict, cast
 
 from rookery.aws_client import Access, create_client
-from rookery.errors import ObjectReplaced, ObjectTooLarge
+from rookery.errors import ObjectReplaced, ObjectTooLarge, StorageUnavailable
 from rookery.storage.protocol import StoredObject
 from rookery.storage.s3_errors import translate
 from rookery.storage.s3_listing import ListingClient, S3Listing
@@ -22,15 +24,24 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from pydantic import SecretStr
 
-_CHUNK_BYTES: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
+# An image that takes longer is not worth the wait: whoever sent the event has given up by then.
+_BODY_SECONDS: Final = 60.0
 # From here on an upload first asks whether it is welcome; AWS's Go SDK draws the same line.
 _EXPECT_BYTES: Final = 2 * 1024 * 1024
 # RFC 9110, section 8.8.3, without what no header could carry as it is.
 _ENTITY_TAG: Final = re.compile(r"[!#-~]+")
 
 
-class _Body(Protocol):
-    def read(self, amt: int) -> bytes: ...
+class _Stream(Protocol):
+    """urllib3's response, below botocore's."""
+
+    @property
+    def length_remaining(self) -> int | None: ...
+    def read1(self, amt: int) -> bytes: ...
+
+
+class _Body(AbstractContextManager[_Stream], Protocol):
     def close(self) -> None: ...
 
 
@@ -110,7 +121,6 @@ class S3Store:
         conditions = _conditions(place, version, etag)
         with self._translated(place):
             got = self._client.get_object(Bucket=bucket, Key=key, **conditions)
-            # botocore compares the length itself, and raises where a body is cut short.
             body, length = got["Body"], got.get("ContentLength")
             try:
                 if length is not None and length > max_bytes:
@@ -155,8 +165,14 @@ def preload() -> Preloaded:
 
     loader = botocore.loaders.Loader()
     # A client that is thrown away leaves the parsed models in the loader; it opens nothing, and
-    # explicit dummy keys keep it from searching for real ones.
-    create_client("s3", Access("http://127.0.0.1", "us-east-1", "-", "-"), Config(), loader=loader)
+    # explicit dummy keys keep it from searching for real ones. Its session would all the same read
+    # AWS's files with every profile's secrets, which would stay in memory: it gets empty ones.
+    empty = (None, None, os.devnull, None)
+    blind = botocore.session.Session(
+        {"config_file": empty, "credentials_file": empty, "profile": (None, None, None, None)}
+    )
+    nowhere = Access("http://127.0.0.1", "us-east-1", "-", "-")
+    create_client("s3", nowhere, Config(), loader=loader, core=blind)
     return Preloaded(loader, [botocore.session.Session()])
 
 
@@ -231,12 +247,24 @@ def _conditions(place: str, version: str | None, etag: str | None) -> _Condition
 
 
 def _drain(body: _Body, place: str, max_bytes: int) -> bytes:
-    """Read *body* to its end, at most one byte further than *max_bytes*."""
+    """Read *body* to its end, at most one byte further than *max_bytes*, within the time."""
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
     chunks: list[bytes] = []
     left = max_bytes + 1
-    while left and (chunk := body.read(min(left, _CHUNK_BYTES))):
-        chunks.append(chunk)
-        left -= len(chunk)
+    deadline = time.monotonic() + _BODY_SECONDS
+    try:
+        # botocore's own `read` returns when it has all it was asked for, however long that takes.
+        with body as stream:
+            while left and (chunk := stream.read1(min(left, _CHUNK_BYTES))):
+                chunks.append(chunk)
+                left -= len(chunk)
+                if time.monotonic() > deadline:
+                    raise StorageUnavailable(f"{place} did not come within {_BODY_SECONDS:g} s")
+            if left and stream.length_remaining:
+                raise StorageUnavailable(f"{place} lacks its last {stream.length_remaining} bytes")
+    except HTTPError as exc:
+        raise StorageUnavailable(f"{place} broke off: {exc}") from exc
     if not left:
         raise _too_large(place, "more", max_bytes)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

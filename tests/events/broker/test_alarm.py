@@ -4,6 +4,7 @@ import time
 import pytest
 
 from rookery.errors import JournalUnavailable
+from rookery.events.broker import alarm as alarm_module
 from rookery.events.broker.alarm import Alarm
 
 
@@ -76,8 +77,10 @@ def test_rings_again_at_the_time_that_follows(start):
     assert bell.wait(3) == ["a", "a", "a"]
 
 
-def test_rings_again_after_the_journal_failed(start):
-    bell = Bell([JournalUnavailable("no", retry_after=0.01)])
+@pytest.mark.parametrize("error", [JournalUnavailable("no", retry_after=0.01), KeyError("a bug")])
+def test_rings_again_after_a_failure(start, monkeypatch, error):
+    monkeypatch.setattr(alarm_module, "_PAUSE", 0.01)
+    bell = Bell([error])
     start(bell).set("a", 0.0)
     assert bell.wait(2) == ["a", "a"]
 

@@ -421,3 +421,72 @@ def test_stopping_does_not_wait_for_a_retry_of_an_ordered_trigger(
         broker.journal.make(Append((entry(made("1"), triggers),)))
         subscriber.wait(1)
     assert subscriber.ids == ["1"]
+
+
+# --- bugs
+
+
+def breaking(function, times):
+    """Return *function*, which first fails so many *times*."""
+    left = list(range(times))
+
+    def broken(*args, **kwargs):
+        if left:
+            left.pop()
+            raise KeyError("a bug")
+        return function(*args, **kwargs)
+
+    return broken
+
+
+@pytest.fixture
+def deliver(serve, subscribe, trigger, made):
+    """Deliver one event until it is settled, and return the broker: deliver(answer, ...)."""
+
+    def run(answer=200, **fields):
+        broker = serve(trigger(subscribe(answer).url, backoff=QUICK, **fields))
+        broker.post(made("1"))
+        broker.until_settled("t")
+        return broker
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["judge", "to_binary", "entry"])
+def test_a_bug_in_an_attempt_is_a_failure_like_others(deliver, made, monkeypatch, caplog, name):
+    monkeypatch.setattr(worker, name, breaking(getattr(worker, name), 2))
+    reply = made("reply", type="reply")
+    broker = deliver((200, *to_binary(reply)), filter=Exact("type", "test.happened"))
+    assert broker.metric('rookery_broker_retried_total{trigger="t"}') == 2
+    assert broker.metric('rookery_broker_delivered_total{trigger="t"}') == 1
+    assert caplog.text.count("Traceback") == 2
+
+
+def test_a_bug_that_stays_makes_a_dead_letter_that_says_so(deliver, monkeypatch):
+    monkeypatch.setattr(worker, "judge", breaking(worker.judge, 10))
+    (letter,) = deliver(retry=1).lines("/deadletters")
+    assert letter["reason"].startswith("the broker failed: KeyError; see its log")
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_bug_beside_an_attempt_ends_no_worker(deliver, monkeypatch, concurrency):
+    monkeypatch.setattr(worker, "_JOURNAL_PAUSE", 0.01)
+    monkeypatch.setattr(worker, "after_failure", breaking(worker.after_failure, 10))
+    broker = deliver(counting([503] * 11), concurrency=concurrency)
+    assert broker.metric('rookery_broker_delivered_total{trigger="t"}') == 1
+    assert broker.send("GET", "/health/liveness").status == 200
+
+
+def test_an_absurd_retry_after_stops_nobody(deliver):
+    absurd = (503, {"Retry-After": "Mon, 1 Jan 99999999999 00:00:00 GMT"}, b"")
+    broker = deliver(counting([absurd], then=204))
+    assert broker.metric('rookery_broker_delivered_total{trigger="t"}') == 1
+
+
+def test_where_nobody_wants_replies_the_body_of_a_success_does_not_matter(
+    serve, subscribe, trigger, made
+):
+    target = trigger(subscribe((200, {"Content-Encoding": "gzip"}, b"zz")).url, retry=0)
+    broker = serve(replace(target, delivery=replace(target.delivery, replies=False)))
+    broker.post(made("1"))
+    assert broker.until_settled("t")["dead"] == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rookery.errors import JournalUnavailable
-from rookery.events.broker import letters, reading
+from rookery.events.broker import letters, reading, writer
 from rookery.events.broker.backoff import Backoff
 from rookery.events.broker.changes import Append, Forget, Postpone, Probe, Requeue, Retry, Settle
 from rookery.events.broker.clock import Clock
@@ -47,6 +47,13 @@ def ids(journal):
         reading.events_after, 0, reading.Query(), reading.Bounds(journal.head, 1000, 10**9)
     )
     return [event.id for _, event in page.events]
+
+
+def raising(error):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    return fail
 
 
 def failed(offset, state=PENDING, next_at=0.0):
@@ -248,6 +255,34 @@ def test_a_commit_that_fails_changes_nothing_and_the_next_one_works(journal, app
     connection.execute("DROP TRIGGER full")
     append(journal, "a")
     assert (journal.failing, ids(journal)) == (False, ["a"])
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), KeyError("a bug")])
+def test_a_commit_that_fails_unexpectedly_is_told_and_the_next_one_works(
+    journal, append, monkeypatch, caplog, error
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "commit", raising(error))
+        with pytest.raises(JournalUnavailable, match=type(error).__name__):
+            append(journal, "lost")
+    assert (journal.failing, journal.failures, ids(journal)) == (True, 1, [])
+    assert "Traceback" in caplog.text
+    assert append(journal, "kept") == 1
+    assert (journal.failing, ids(journal)) == (False, ["kept"])
+
+
+def test_what_was_written_counts_although_those_who_listen_fail(journal, append, caplog):
+    journal.listen(raising(KeyError("a bug")))
+    assert [append(journal, each) for each in "ab"] == [1, 1]
+    assert ids(journal) == ["a", "b"]
+    assert "Traceback" in caplog.text
+
+
+def test_what_nobody_has_written_is_no_success():
+    ticket = writer.Ticket([Probe()])
+    ticket.finish()
+    with pytest.raises(JournalUnavailable, match="died"):
+        ticket.result()
 
 
 def test_a_journal_of_format_1_is_taken_over_with_all_it_holds(path, append):

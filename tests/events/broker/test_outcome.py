@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rookery.events.broker.outcome import Answer, Delivered, Failed, NoAnswer, judge
+from rookery.delivery.connection import Answer, NoAnswer
+from rookery.events.broker.outcome import Delivered, Failed, judge
 from rookery.events.wire import CloudEvent, to_batch, to_binary, to_structured
 
 

@@ -20,21 +20,20 @@ def patient(*outcomes, tolerance=2, pauses=NEVER):
     return patience
 
 
-def passes(patience):
-    """Whether an attempt may be made without waiting."""
-    passed = threading.Event()
-
-    def enter():
-        if patience.enter():
-            passed.set()
-
-    thread = threading.Thread(target=enter)
+def passes(patience, *, seconds=20.0):
+    """Whether an attempt may be made within so many *seconds*."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(patience.enter()))
     thread.start()
-    thread.join(0.2)
-    if thread.is_alive():
-        patience.stop()
-        thread.join()
-    return passed.is_set()
+    thread.join(seconds)
+    patience.stop()
+    thread.join()
+    return answers[0] is not None
+
+
+def waits(patience):
+    """Whether an attempt may not be made at once."""
+    return not passes(patience, seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def passes(patience):
     ],
 )
 def test_only_failures_in_a_row_count(outcomes, free):
-    assert passes(patient(*outcomes)) is free
+    assert passes(patient(*outcomes)) if free else waits(patient(*outcomes))
 
 
 def test_nothing_ever_waits_without_a_tolerance():
@@ -60,7 +59,7 @@ def test_nothing_ever_waits_without_a_tolerance():
 def test_after_the_pause_one_asks_and_the_others_wait():
     patience = patient(DOWN, DOWN, pauses=AT_ONCE)
     assert patience.enter()
-    assert not passes(patience)
+    assert waits(patience)
 
 
 def test_the_next_asks_when_the_first_has_failed():
@@ -75,7 +74,7 @@ def test_a_late_failure_from_before_the_outage_lets_nobody_ask_beside_the_first(
     patience.note(DOWN, EARLY)
     assert patience.enter()
     patience.note(DOWN, early)
-    assert not passes(patience)
+    assert waits(patience)
 
 
 def test_a_success_lets_everybody_pass():
@@ -92,7 +91,7 @@ def test_a_success_lets_everybody_pass():
 
 def test_what_the_subscriber_asks_for_is_waited():
     patience = patient(DOWN, Failed(503, "busy", retry_after=3600.0), pauses=AT_ONCE)
-    assert not passes(patience)
+    assert waits(patience)
 
 
 def test_stopping_ends_every_wait():

@@ -1,19 +1,22 @@
+import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 
+from rookery.errors import JournalUnavailable
 from rookery.events.broker import reading
-from rookery.events.broker.changes import Append, Dismiss, Postpone, Probe, Settle
+from rookery.events.broker.changes import Append, Dismiss, Drop, Forget, Postpone, Probe, Settle
 from rookery.events.broker.clock import Clock
 from rookery.events.broker.database import DEAD
 from rookery.events.broker.entry import entry
 from rookery.events.broker.journal import open_journal
-from rookery.events.broker.retention import Retention, prune
+from rookery.events.broker.retention import Retention, keep_pruning, prune
 from rookery.events.broker.trigger import Trigger
 from rookery.events.result import DEADLETTER
 
 T = Trigger("t", "http://x/")
+GO_ON = threading.Event()  # never set
 
 
 @pytest.fixture
@@ -44,12 +47,12 @@ def left(journal):
 
 def test_young_events_stay(journal, fill):
     fill(5)
-    assert prune(journal, Retention(), ["t"]) == 0
+    assert prune(journal, Retention(), ["t"], GO_ON) == 0
 
 
 def test_old_events_go_and_pending_ones_stay(journal, fill):
     fill(700)
-    assert prune(journal, Retention(seconds=-1), ["t"]) == 699
+    assert prune(journal, Retention(seconds=-1), ["t"], GO_ON) == 699
     assert left(journal) == ["0"]
 
 
@@ -61,21 +64,55 @@ def test_a_clock_that_is_set_makes_nothing_old(tmp_path, made, step):
         journal.make(Append((entry(made("before"), []),)))
         wall[0] += step
         journal.make(Append((entry(made("after"), []),)))
-        assert prune(journal, Retention(seconds=1800), []) == 0
+        assert prune(journal, Retention(seconds=1800), [], GO_ON) == 0
         assert left(journal) == ["before", "after"]
 
 
 def test_events_of_a_trigger_that_is_not_configured_stay(journal, fill):
     fill(5)
-    assert prune(journal, Retention(seconds=-1), []) == 4
+    assert prune(journal, Retention(seconds=-1), [], GO_ON) == 4
     assert left(journal) == ["0"]
 
 
 def test_the_oldest_go_when_the_journal_is_too_large(journal, fill):
     fill(1500, data=b"x" * 1000)
-    gone = prune(journal, Retention(max_bytes=1_000_000), ["t"])
+    gone = prune(journal, Retention(max_bytes=1_000_000), ["t"], GO_ON)
     assert 500 <= gone < 1499
     assert left(journal)[:2] == ["0", str(gone + 1)]
+
+
+def stop_after_first(journal, kind, monkeypatch):
+    """Return an event that is set once the first change of that *kind* is made."""
+    stopping, make = threading.Event(), journal.make
+
+    def made(*changes):
+        if isinstance(changes[0], kind):
+            stopping.set()
+        return make(*changes)
+
+    monkeypatch.setattr(journal, "make", made)
+    return stopping
+
+
+def test_a_broker_that_stops_leaves_the_rest_for_another_time(journal, fill, monkeypatch):
+    fill(1600)
+    stopping = stop_after_first(journal, Forget, monkeypatch)
+    assert prune(journal, Retention(seconds=-1), ["t"], stopping) == 500
+    assert prune(journal, Retention(seconds=-1), ["t"], GO_ON) == 1099
+
+
+def test_a_bug_does_not_end_the_pruning(journal, monkeypatch, caplog):
+    stopping, failures = threading.Event(), iter([KeyError("a bug"), MemoryError("none left")])
+
+    def ask(*_):
+        if (failure := next(failures, None)) is None:
+            stopping.set()
+            raise JournalUnavailable("no")
+        raise failure
+
+    monkeypatch.setattr(journal, "ask", ask)
+    keep_pruning(journal, Retention(interval=0), ["t"], stopping)
+    assert caplog.text.count("Traceback") == 2
 
 
 # --- dead letters
@@ -111,7 +148,7 @@ def letters(later, made):
 
 def after(later, days, **kept):
     with later(days) as journal:
-        prune(journal, Retention(**kept), ["t"])
+        prune(journal, Retention(**kept), ["t"], GO_ON)
         return left(journal)
 
 
@@ -136,17 +173,30 @@ def test_dead_letters_stay_for_a_time_of_their_own(later, days, kept, ids):
 @pytest.mark.usefixtures("letters")
 def test_what_was_dealt_with_leaves_nothing_behind(later):
     with later(31) as journal:
-        prune(journal, Retention(), ["t"])
+        prune(journal, Retention(), ["t"], GO_ON)
         for table in ("events", "deliveries", "dropped"):
             count = journal.ask(lambda db, name: db.execute(f"SELECT count(*) FROM {name}"), table)
             assert count.fetchone() == (0,)
 
 
-def test_more_old_dead_letters_than_a_page_go(later, made):
+@pytest.fixture
+def many_letters(later, made):
     with later(0) as journal:
         events = [made(str(number)) for number in range(1200)]
         journal.make(Append(tuple(entry(event, [T]) for event in events)))
         for offset in range(1, 1201):
             journal.submit(Postpone("t", offset, DEAD, 1, journal.clock.now(), 422, "no", b""))
         journal.make(Probe())
+
+
+@pytest.mark.usefixtures("many_letters")
+def test_more_old_dead_letters_than_a_page_go(later):
     assert after(later, 31) == []
+
+
+@pytest.mark.usefixtures("many_letters")
+def test_a_broker_that_stops_leaves_old_dead_letters_for_another_time(later, monkeypatch):
+    with later(31) as journal:
+        stopping = stop_after_first(journal, Drop, monkeypatch)
+        assert prune(journal, Retention(), ["t"], stopping) == 0
+        assert journal.ask(reading.counts) == {("t", DEAD): 700}

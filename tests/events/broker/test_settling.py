@@ -20,6 +20,7 @@ class Journal:
     def __init__(self):
         self.groups = []
         self.failures = 0
+        self.bug = None
         self.let = threading.Event()
         self.asked = threading.Event()
 
@@ -29,6 +30,9 @@ class Journal:
         if self.failures:
             self.failures -= 1
             raise JournalUnavailable("full")
+        if self.bug is not None:
+            bug, self.bug = self.bug, None
+            raise bug
         self.groups.append([change.offset for change in changes])
         return len(changes)
 
@@ -115,3 +119,15 @@ def test_stopping_gives_up_what_cannot_be_written(settler, journal, metrics, don
     assert not settler.alive
     assert journal.groups == []
     assert delivered(metrics) == 0
+
+
+def test_a_bug_ends_no_settling(settler, journal, done, caplog):
+    first, second = done(1), done(2)
+    journal.bug = KeyError("a bug")
+    journal.let.set()
+    settler.settle(first)
+    assert journal.asked.wait(15)
+    settler.settle(second)
+    settler.stop(15)
+    assert journal.groups == [[2]]
+    assert "Traceback" in caplog.text

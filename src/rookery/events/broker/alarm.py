@@ -3,11 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from rookery.errors import JournalUnavailable
 
 logger = logging.getLogger(__name__)
+
+_PAUSE: Final = 1.0
 
 K = TypeVar("K", bound=Hashable)
 
@@ -71,5 +73,9 @@ class Alarm(Generic[K]):
         except JournalUnavailable as exc:
             logger.warning("retries wait: %s", exc)
             following = now + exc.retry_after
+        except Exception:
+            # A bug: without this thread nothing would be tried again.
+            logger.exception("retries of %s wait", key)
+            following = now + _PAUSE
         if following is not None:
             self.set(key, following)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from rookery.delivery.connection import Answer, NoAnswer
 from rookery.delivery.retry import is_retried, parse_retry_after
 from rookery.errors import EventInvalid, UnsupportedMedia
 from rookery.events.attributes import legal
@@ -29,27 +30,6 @@ _BAD_GATEWAY: Final = 502
 # Our own error bodies are shorter; of others' the beginning will do.
 _READ_BYTES: Final = 4096
 _SAID_CHARS: Final = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back over HTTP."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """Why nothing came back.
-
-    Attributes:
-        final: whether the same request can never get through.
-    """
-
-    reason: str
-    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

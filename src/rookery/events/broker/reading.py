@@ -1,6 +1,8 @@
 """What is asked of the journal: each query a function of a connection."""
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -183,16 +185,20 @@ def oldest_pending(connection: sqlite3.Connection) -> dict[str, float]:
     return dict(rows.fetchall())
 
 
-def forgettable(
+def forgettable(  # noqa: PLR0913
     connection: sqlite3.Connection,
+    after: int,
+    triggers: Sequence[str],
+    *,
     before: float,
     letters_before: float,
     max_bytes: int,
     limit: int,
 ) -> list[int]:
-    """Return up to *limit* offsets of settled events that may go, the oldest first.
+    """Return up to *limit* offsets beyond *after* of events that may go, the oldest first.
 
-    Those received *before* may; when the file's used part is larger than *max_bytes*, all may.
+    No delivery to any of *triggers* needs them. Those received *before* may go; when the file's
+    used part is larger than *max_bytes*, all may.
     Dead-letter events that nobody has dealt with may only when received before *letters_before*.
     """
     (used,) = connection.execute(
@@ -200,9 +206,12 @@ def forgettable(
         "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
     ).fetchone()
     rows = connection.execute(
-        "SELECT offset FROM events WHERE offset NOT IN (SELECT offset FROM deliveries) "
+        # By primary key: a scan of all deliveries for every page would take its time.
+        "SELECT offset FROM events WHERE offset > ? "
+        "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.offset = events.offset "
+        "AND deliveries.trigger IN (SELECT value FROM json_each(?))) "
         "AND (? OR received < ?) AND (type <> ? OR received < ? "
         "OR offset IN (SELECT offset FROM dropped)) ORDER BY offset LIMIT ?",
-        (used > max_bytes, before, DEADLETTER, letters_before, limit),
+        (after, json.dumps(triggers), used > max_bytes, before, DEADLETTER, letters_before, limit),
     )
     return [offset for (offset,) in rows.fetchall()]

@@ -35,8 +35,12 @@ class Retention:
     interval: float = 60.0
 
 
-def prune(journal: Journal, retention: Retention, triggers: Sequence[str]) -> int:
+def prune(
+    journal: Journal, retention: Retention, triggers: Sequence[str], stopping: threading.Event
+) -> int:
     """Forget what *retention* no longer wants, a little at a time; return how many events.
+
+    Once *stopping*, what is left waits for another time.
 
     Raises:
         JournalUnavailable: the journal cannot be used; what is gone is gone.
@@ -44,27 +48,30 @@ def prune(journal: Journal, retention: Retention, triggers: Sequence[str]) -> in
     # Where the two differ, somebody has set the clock: what might be young enough stays.
     now = min(journal.clock.now(), journal.clock.wall())
     letters_before = now - retention.dead_seconds if retention.dead_seconds > 0 else -math.inf
-    _give_up(journal, letters_before)
+    _give_up(journal, letters_before, stopping)
     # Deliveries may also wait for triggers that are not configured at present.
     names = tuple({*triggers, *(name for name, _ in journal.ask(reading.counts))})
-    total = 0
-    while True:
+    total = after = 0
+    while not stopping.is_set():
         offsets = journal.ask(
             reading.forgettable,
-            now - retention.seconds,
-            letters_before,
-            retention.max_bytes,
-            _CHUNK,
+            after,
+            names,
+            before=now - retention.seconds,
+            letters_before=letters_before,
+            max_bytes=retention.max_bytes,
+            limit=_CHUNK,
         )
-        gone = journal.make(Forget(tuple(offsets), names)) if offsets else 0
-        total += gone
-        if not gone:
-            return total
+        if not offsets:
+            break
+        total += journal.make(Forget(tuple(offsets), names))
+        after = offsets[-1]
+    return total
 
 
-def _give_up(journal: Journal, before: float) -> None:
+def _give_up(journal: Journal, before: float, stopping: threading.Event) -> None:
     """Drop the dead letters of deliveries that died *before*; their events go as all others."""
-    while old := journal.ask(letters.died_before, before, _CHUNK):
+    while not stopping.is_set() and (old := journal.ask(letters.died_before, before, _CHUNK)):
         offsets: dict[str, list[int]] = {}
         for name in old:
             offsets.setdefault(name.trigger, []).append(name.offset)
@@ -79,8 +86,11 @@ def keep_pruning(
     """Prune now and at every interval, until *stopping*."""
     while not stopping.is_set():
         try:
-            if gone := prune(journal, retention, triggers):
+            if gone := prune(journal, retention, triggers, stopping):
                 logger.info("forgot %d old events", gone)
         except JournalUnavailable as exc:
             logger.warning("old events stay: %s", exc)
+        except Exception:
+            # A bug: without this thread the journal would only grow.
+            logger.exception("old events stay")
         stopping.wait(retention.interval)

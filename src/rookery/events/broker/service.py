@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery.credentials import Outgoing
+from rookery.delivery.transport import Transport
 from rookery.errors import JournalUnavailable
 from rookery.events.broker import reading
 from rookery.events.broker.app import App
@@ -19,7 +20,6 @@ from rookery.events.broker.inspection import Inspection
 from rookery.events.broker.journal import Journal, open_journal
 from rookery.events.broker.metrics import Metrics
 from rookery.events.broker.retention import Retention, keep_pruning
-from rookery.events.broker.transport import Transport
 from rookery.events.broker.trigger import Trigger
 from rookery.events.broker.worker import Tools
 from rookery.events.wire import from_http

@@ -64,14 +64,21 @@ class Settler:
 
     def _run(self) -> None:
         while group := next_group(self._queue):
-            if self._write([done.change for done in group]):
-                for done in group:
-                    done.counter.inc()
-                    if done.change.replies:
-                        replies = self._metrics.replies.labels(done.change.trigger)
-                        replies.inc(len(done.change.replies))
+            try:
+                self._settle(group)
+            except Exception:
+                # A bug: without this thread nothing would ever be settled again.
+                logger.exception("%d deliveries may not be written down", len(group))
             for lane in {done.lane for done in group}:
                 lane.give_back(*(done.item for done in group if done.lane is lane))
+
+    def _settle(self, group: Sequence[Done]) -> None:
+        if self._write([done.change for done in group]):
+            for done in group:
+                done.counter.inc()
+                if done.change.replies:
+                    replies = self._metrics.replies.labels(done.change.trigger)
+                    replies.inc(len(done.change.replies))
 
     def _write(self, changes: Sequence[Settle]) -> bool:
         """Make *changes* durable, however long that takes; False when the broker stops first."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rookery.credentials import shown
+from rookery.delivery.transport import Transport
 from rookery.errors import JournalUnavailable
 from rookery.events.broker import hops, reading
 from rookery.events.broker.alarm import Alarm
@@ -24,13 +25,13 @@ from rookery.events.broker.patience import Patience
 from rookery.events.broker.reading import Item
 from rookery.events.broker.retrying import after_failure
 from rookery.events.broker.settling import Done, Settler
-from rookery.events.broker.transport import Transport
 from rookery.events.broker.trigger import Trigger
 from rookery.events.wire import CloudEvent, to_binary, to_structured
 
 logger = logging.getLogger(__name__)
 
 _JOURNAL_PAUSE: Final = 1.0
+_SERVER_ERROR: Final = 500
 
 Key = tuple[str, int]
 
@@ -85,8 +86,15 @@ class Worker:
                     item = self._attempt(item)
             except JournalUnavailable as exc:
                 logger.warning("trigger %s waits: %s", self._trigger.name, exc)
-                self._tools.stopping.wait(_JOURNAL_PAUSE)
-                self._lane.wake(0)
+                self._rest()
+            except Exception:
+                # A bug: with this thread would go one of the few that deliver.
+                logger.exception("trigger %s tries again", self._trigger.name)
+                self._rest()
+
+    def _rest(self) -> None:
+        self._tools.stopping.wait(_JOURNAL_PAUSE)
+        self._lane.wake(0)
 
     def _attempt(self, item: Item) -> Item | None:
         """Try to deliver; return what an ordered trigger must deliver before anything else."""
@@ -103,13 +111,12 @@ class Worker:
             passed = self._patience.enter()
             if passed is None:
                 return None
-            outcome = self._deliver(event, item)
+            outcome, entries = self._try(event, item)
             self._patience.note(outcome, passed)
             if isinstance(outcome, Failed):
                 following = self._fail(item, event, outcome)
                 kept = following is not None
                 return following
-            entries = tuple(self._entries(event, outcome.replies))
             kept = True
             change = Settle(self._trigger.name, item.offset, entries)
             self._settler.settle(Done(self._lane, item, change, self._done))
@@ -117,6 +124,20 @@ class Worker:
         finally:
             if not kept:
                 self._lane.give_back(item)
+
+    def _try(self, event: CloudEvent, item: Item) -> tuple[Delivered | Failed, tuple[Entry, ...]]:
+        """Deliver *event*; return the outcome, and the replies as they are to be journalled."""
+        try:
+            outcome = self._deliver(event, item)
+            replies = outcome.replies if isinstance(outcome, Delivered) else ()
+            return outcome, tuple(self._entries(event, replies))
+        except Exception as exc:
+            # A bug, which this subscriber's next answer may well not meet: it counts as a failure,
+            # so that it ends as a dead letter and not as one attempt after the other.
+            name = self._trigger.name
+            logger.exception("trigger %s: event %r of %r", name, event.id, event.source)
+            reason = f"the broker failed: {type(exc).__name__}; see its log"
+            return Failed(_SERVER_ERROR, reason, reason.encode()), ()
 
     def _deliver(self, event: CloudEvent, item: Item) -> Delivered | Failed:
         outgoing, url = hops.leave(event), self._trigger.subscriber
@@ -130,7 +151,9 @@ class Worker:
         if self._replies:
             headers["Prefer"] = "reply"
         start = time.perf_counter()
-        answer = self._tools.transport.post(url, headers, body, self._trigger.delivery.timeout)
+        answer = self._tools.transport.post(
+            url, headers, body, self._trigger.delivery.timeout, whole=self._replies
+        )
         self._seconds.observe(time.perf_counter() - start)
         outcome = judge(answer, datetime.now(UTC), replies=self._replies)
         if isinstance(outcome, Delivered):

@@ -31,7 +31,7 @@ class Ticket:
     def __init__(self, changes: Sequence[Change]) -> None:
         """Start unfinished."""
         self.changes = changes
-        self.count = 0
+        self.count: int | None = None
         self.error: JournalUnavailable | None = None
         # A bare lock: an Event costs several times as much, and this is once per event.
         self._done = threading.Lock()
@@ -49,8 +49,9 @@ class Ticket:
         """
         with self._done:
             pass
-        if self.error is not None:
-            raise self.error
+        # Only what a commit has counted was written, whatever went wrong on the way there.
+        if self.count is None:
+            raise self.error or JournalUnavailable("the journal's thread has died; try again")
         return self.count
 
 
@@ -122,9 +123,27 @@ class Writer:
                     ticket.finish()
 
     def _commit(self, group: Sequence[Ticket]) -> None:
-        changes = [change for ticket in group for change in ticket.changes]
         try:
-            done = commit(
+            done = self._write([change for ticket in group for change in ticket.changes])
+        except JournalUnavailable as exc:
+            self.failing = True
+            self.failures += 1
+            for ticket in group:
+                ticket.error = exc
+        else:
+            self.failing = False
+            self._head = done.head
+            counts = iter(done.counts)
+            for ticket in group:
+                ticket.count = sum(islice(counts, len(ticket.changes)))
+            self._tell(done)
+        finally:
+            for ticket in group:
+                ticket.finish()
+
+    def _write(self, changes: Sequence[Change]) -> Committed:
+        try:
+            return commit(
                 self._connection,
                 changes,
                 head=self._head,
@@ -134,17 +153,17 @@ class Writer:
         except sqlite3.Error as exc:
             if not self.failing:
                 logger.error("%s", unavailable(self._path, exc))  # noqa: TRY400 - no traceback
-            self.failing = True
-            self.failures += 1
-            for ticket in group:
-                ticket.error = unavailable(self._path, exc)
-        else:
-            self.failing = False
-            self._head = done.head
-            counts = iter(done.counts)
-            for ticket in group:
-                ticket.count = sum(islice(counts, len(ticket.changes)))
+            raise unavailable(self._path, exc) from exc
+        except Exception as exc:
+            # No memory, or a bug: those who wait must not take it for written, and the next change
+            # may well be.
+            logger.exception("a change was not written to the journal %s", self._path)
+            raise JournalUnavailable(
+                f"the journal {self._path} could not be written: {exc!r}; see the broker's log"
+            ) from exc
+
+    def _tell(self, done: Committed) -> None:
+        try:
             self._on_commit(done)
-        finally:
-            for ticket in group:
-                ticket.finish()
+        except Exception:
+            logger.exception("what was written to the journal was not passed on")

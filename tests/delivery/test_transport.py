@@ -6,8 +6,9 @@ from contextlib import suppress
 import pytest
 
 from rookery.credentials import Outgoing
-from rookery.events.broker.outcome import Answer, NoAnswer
-from rookery.events.broker.transport import Transport
+from rookery.delivery import connection as connection_module
+from rookery.delivery.connection import Answer, NoAnswer
+from rookery.delivery.transport import Transport
 
 
 @pytest.fixture
@@ -131,8 +132,8 @@ def test_a_redirect_is_an_answer_and_is_not_followed(transport, server):
 def talk():
     """Answer the n-th request of each connection with its n-th answer: talk([b"...", ...], ...).
 
-    A connection whose answers have been said is closed at the next request. Returns the URL and
-    the requests, a list for each connection.
+    An answer in pieces is said with a pause after each. A connection whose answers have been said
+    is closed at the next request. Returns the URL and the requests, a list for each connection.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     connections = []
@@ -140,18 +141,28 @@ def talk():
     def start(*scripts):
         def serve():
             for script in scripts:
-                connection, _ = listener.accept()
-                connections.append([])
-                with connection, suppress(OSError):
-                    for answer in (*script, b""):
-                        connections[-1].append(request(connection))
-                        connection.sendall(answer)
+                with suppress(OSError):  # the client may hang up on us, and the test end first
+                    connection, _ = listener.accept()
+                    with connection:
+                        connections.append([])
+                        for answer in (*script, b""):
+                            connections[-1].append(request(connection))
+                            say(connection, answer)
 
         threading.Thread(target=serve, daemon=True).start()
         return f"http://127.0.0.1:{listener.getsockname()[1]}/", connections
 
     yield start
     listener.close()
+
+
+def say(connection, answer):
+    if isinstance(answer, bytes):
+        connection.sendall(answer)
+        return
+    for piece in answer:
+        connection.sendall(piece)
+        time.sleep(0.02)
 
 
 def request(connection):
@@ -164,8 +175,8 @@ def request(connection):
 NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-def statuses(transport, url, count):
-    return [transport.post(url, {"ce-id": str(n)}, b"", 20).status for n in range(count)]
+def statuses(transport, url, count, **options):
+    return [transport.post(url, {"ce-id": str(n)}, b"", 20, **options).status for n in range(count)]
 
 
 def test_a_connection_is_used_again(transport, talk):
@@ -257,6 +268,69 @@ def test_a_refusal_before_the_body_has_been_sent_is_read(transport):
         threading.Thread(target=refuse, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         assert transport.post(url, {}, bytes(5_000_000), 10).status == 413
+
+
+LONG = b"x" * 2000
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (b"200 OK\r\nContent-Length: 9\r\n\r\nhi", Answer(200, {"content-length": "9"}, b"")),
+        (b"200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", 200),
+        (b"200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense", 200),
+        (b"400 No\r\nContent-Length: 9\r\n\r\nhi", Answer(400, {"content-length": "9"}, b"")),
+        (b"400 No\r\nA: b\r\n\r\n" + LONG, Answer(400, {"a": "b"}, LONG[:1000])),
+        (b"400 No\r\nA: b\r\n\r\nhi", Answer(400, {"a": "b"}, b"hi")),
+    ],
+)
+def test_where_a_status_is_enough_what_is_wrong_with_the_body_is_not(
+    transport, server, said, answer
+):
+    found = transport.post(server([b"HTTP/1.1 " + said]), {}, b"", 20, whole=False)
+    assert (found.status if isinstance(answer, int) else found) == answer
+
+
+@pytest.mark.parametrize("piece", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_where_a_status_is_enough_it_has_to_come(transport, server, piece):
+    assert isinstance(transport.post(server([piece]), {}, b"", 20, whole=False), NoAnswer)
+
+
+def test_where_a_status_is_enough_the_connection_stays_open_if_the_body_comes_soon(
+    transport, talk, monkeypatch
+):
+    monkeypatch.setattr(connection_module, "_REST_SECONDS", 20.0)
+    late = (b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n", b"o", b"k")
+    url, connections = talk([late] * 3)
+    assert statuses(transport, url, 3, whole=False) == [202] * 3
+    assert len(connections) == 1
+
+
+def test_where_a_status_is_enough_a_connection_with_more_to_come_is_not_used_again(
+    transport, talk, monkeypatch
+):
+    monkeypatch.setattr(connection_module, "_REST_SECONDS", 0.0)
+    endless = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n"
+    url, connections = talk([endless], [NOTHING])
+    assert statuses(transport, url, 2, whole=False) == [202, 204]
+    assert len(connections) == 2
+
+
+def test_a_connection_in_use_is_closed_when_it_is_done(transport, server):
+    url = server([b"HTTP/1.1 204 No Content\r\n\r\n"])
+    transport.close()
+    assert transport.post(url, {}, b"", 20).status == 204
+    assert not transport._targets[url].idle
+
+
+def test_connecting_does_not_take_all_the_time_of_an_attempt(talk, monkeypatch):
+    def refuse(_, timeout):
+        raise TimeoutError(timeout)
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    transport = Transport(max_answer_bytes=1000, connections_per_host=2, connect_seconds=2.0)
+    answer = transport.post(talk()[0], {}, b"", 20)
+    assert answer == NoAnswer("ConnectionError: not connected within 2 s")
 
 
 def test_no_such_host_is_no_answer(transport):

@@ -1,5 +1,6 @@
 """One HTTP attempt: POST an event over connections that stay open, and read a bounded answer."""
 
+import math
 import socket
 import ssl
 import time
@@ -10,8 +11,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from rookery.credentials import Outgoing
-from rookery.events.broker.connection import Connection
-from rookery.events.broker.outcome import Answer, NoAnswer
+from rookery.delivery.connection import Answer, Connection, NoAnswer
 
 _REDIRECTION: Final = 300
 _PORTS: Final = {"http": 80, "https": 443}
@@ -33,25 +33,42 @@ class Transport:
     """POSTs to many hosts and keeps connections open. Safe for all threads."""
 
     def __init__(
-        self, *, max_answer_bytes: int, connections_per_host: int, outgoing: Outgoing | None = None
+        self,
+        *,
+        max_answer_bytes: int,
+        connections_per_host: int,
+        connect_seconds: float = math.inf,
+        outgoing: Outgoing | None = None,
     ) -> None:
         """Connect to nothing yet.
 
         Args:
             max_answer_bytes: a longer answer counts as none.
             connections_per_host: how many stay open to one URL while idle.
+            connect_seconds: how much of an attempt's time connecting may take.
             outgoing: how we present ourselves to subscribers, and whom we believe.
         """
         self._max_answer_bytes = max_answer_bytes
+        self._connect_seconds = connect_seconds
         self._most_idle = connections_per_host
         self._outgoing = outgoing or Outgoing()
         self._tls = self._outgoing.tls
         self._targets: dict[str, _Target] = {}
+        self._closed = False
 
     def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, timeout: float
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,
+        *,
+        whole: bool = True,
     ) -> Answer | NoAnswer:
-        """POST once; *timeout* seconds bound the connection, the wait and the reading."""
+        """POST once; *timeout* seconds bound the connection, the wait and the reading.
+
+        Without *whole* the status of an answer is enough, as for `Connection.post`.
+        """
         deadline = time.monotonic() + timeout
         try:
             target = self._targets.get(url) or self._target(url)
@@ -62,7 +79,7 @@ class Transport:
         except ValueError as exc:
             return NoAnswer(f"the event cannot be written as HTTP headers: {exc}", final=True)
         try:
-            answer = self._exchange(target, head, body, deadline)
+            answer = self._exchange(target, head, body, deadline, whole=whole)
         except TimeoutError:
             return NoAnswer(f"no answer within {timeout:g} s")
         except OSError as exc:  # no such host, nobody listens, no trust
@@ -70,20 +87,21 @@ class Transport:
         if isinstance(answer, Answer) and answer.status >= _REDIRECTION and answer.body:
             # Before its beginning becomes the reason: half a token would not be found there.
             answer = replace(answer, body=self.hide(answer.body, url))
-        return _refuse_coding(answer)
+        return _refuse_coding(answer) if whole else answer
 
     def hide(self, said: bytes, url: str) -> bytes:
         """Return what was *said* about a request to *url* without the secrets it went with."""
         return self._outgoing.hide(said, url)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections now, and those in use when they are done."""
+        self._closed = True
         for target in self._targets.values():
             while target.idle:
                 target.idle.pop().close()
 
     def _exchange(
-        self, target: _Target, head: bytes, body: bytes, deadline: float
+        self, target: _Target, head: bytes, body: bytes, deadline: float, *, whole: bool
     ) -> Answer | NoAnswer:
         try:
             connection, fresh = target.idle.pop(), False
@@ -91,10 +109,12 @@ class Transport:
             connection, fresh = self._connect(target, deadline), True
         while True:
             try:
-                answer = connection.post(head, body, deadline, self._max_answer_bytes)
+                answer = connection.post(head, body, deadline, self._max_answer_bytes, whole=whole)
             finally:
                 if connection.reusable and len(target.idle) < self._most_idle:
                     target.idle.append(connection)
+                    if self._closed:
+                        self.close()
                 else:
                     connection.close()
             if fresh or not connection.silent:
@@ -106,7 +126,11 @@ class Transport:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        sock = socket.create_connection((target.host, target.port), left)
+        seconds = min(left, self._connect_seconds)
+        try:
+            sock = socket.create_connection((target.host, target.port), seconds)
+        except TimeoutError as exc:
+            raise ConnectionError(f"not connected within {seconds:.3g} s") from exc
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if target.secure:
