@@ -6,6 +6,7 @@ import pytest
 from rookery import connections
 from rookery.backends.fixed import FixedBackend
 from rookery.connections import connect
+from rookery.errors import SettingsInvalid
 from rookery.images.limits import ImageLimits
 from rookery.lifecycle.phases import load, warm
 from rookery.serving.metrics import FunctionMetrics
@@ -109,3 +110,14 @@ def test_a_redis_that_is_down_does_not_hinder_the_start(warmed, settings, unused
     everything = settings(ROOKERY_DEDUP=unused_url.replace("http", "redis"))
     with connect(warmed, "classify", everything, FunctionMetrics(), None, capacity=1) as subscriber:
         assert subscriber is not None
+
+
+def test_the_file_of_a_redis_password_is_read_here(warmed, settings, tmp_path):
+    nowhere = settings(
+        ROOKERY_DEDUP="redis://cache", ROOKERY_DEDUP_PASSWORD_FILE=str(tmp_path / "nowhere")
+    )
+    with (
+        pytest.raises(SettingsInvalid, match="ROOKERY_DEDUP_PASSWORD_FILE"),
+        connect(warmed, "classify", nowhere, FunctionMetrics(), None, capacity=1),
+    ):
+        pass

@@ -50,6 +50,7 @@ VARIABLES = {
     "K_CE_OVERRIDES": ("ce_overrides", '{"extensions":{}}', '{"extensions":{}}'),
     "ROOKERY_ON_POISON": ("on_poison", "ack-and-deadletter", "ack-and-deadletter"),
     "ROOKERY_DEDUP": ("dedup", "redis://:hush@redis:6379/1", "**********"),
+    "ROOKERY_DEDUP_PASSWORD_FILE": ("dedup_password_file", "/run/redis", Path("/run/redis")),
     "ROOKERY_DEDUP_SECONDS": ("dedup_seconds", "0", 0.0),
     "ROOKERY_DEDUP_ENTRIES": ("dedup_entries", "1", 1),
     "S3_ENABLED": ("s3_enabled", "true", True),

@@ -92,7 +92,10 @@ def _open_window(
         name, card.name, str(card.version), classifier.backend, str(classifier.top_k)
     )[:32]  # fmt: skip
     plan = WindowPlan(
-        settings.dedup.get_secret_value(), settings.dedup_seconds, settings.dedup_entries
+        settings.dedup.get_secret_value(),
+        settings.dedup_seconds,
+        settings.dedup_entries,
+        settings.dedup_password_file,
     )
     return connections.enter_context(
         open_window(plan, scope=scope, on_skipped=metrics.count_dedup_skipped)

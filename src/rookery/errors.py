@@ -135,7 +135,7 @@ class StorageUnavailable(Unavailable, ConnectionError):
 
 
 class StorageDenied(Unavailable, PermissionError):
-    """The object store refuses our credentials: an operator can mend it, so events wait."""
+    """The object store refuses our credentials: an operator can mend it, so it is tried again."""
 
 
 class SinkUnavailable(Unavailable, ConnectionError):
@@ -143,7 +143,7 @@ class SinkUnavailable(Unavailable, ConnectionError):
 
 
 class SinkDenied(SinkUnavailable, PermissionError):
-    """The sink does not accept our token: an operator can mend it, so events wait."""
+    """The sink does not accept our token: an operator can mend it, so it is tried again."""
 
 
 class RequestTooSlow(Unavailable, TimeoutError):

@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     """What a final failure answers: its 4xx, or 2xx after a dead-letter event was published."""
     dedup: SecretStr = Field(default=SecretStr("memory"), validation_alias=_env("ROOKERY_DEDUP"))
     """Where finished events are remembered: memory, sqlite:PATH, redis://HOST or rediss://HOST."""
+    dedup_password_file: Path | None = Field(
+        default=None, validation_alias=_env("ROOKERY_DEDUP_PASSWORD_FILE")
+    )
+    """A file that holds the password of that Redis, read again when it changes."""
     dedup_seconds: float = Field(
         default=900, ge=0, le=7 * DAY_SECONDS, validation_alias=_env("ROOKERY_DEDUP_SECONDS")
     )

@@ -160,12 +160,37 @@ def test_failures_are_announced_on_demand(reconcile, bucket, sink):
     assert sink.keys == ["a.jpg"]
 
 
-def test_everything_is_announced_on_demand_and_without_a_results_store(reconcile, bucket, sink):
+def test_everything_is_announced_on_demand_anew_and_without_a_results_store(
+    reconcile, bucket, sink
+):
     bucket.put("a.jpg", "b.jpg")
-    status, said = reconcile("--older-than=0s", "--all", ROOKERY_RESULTS_BUCKET="")
+    for _ in range(2):
+        status, said = reconcile("--older-than=0s", "--all", ROOKERY_RESULTS_BUCKET="")
+        assert status == 0, said
+        assert "absorbs" not in said
 
-    assert status == 0, said
-    assert sink.keys == ["a.jpg", "b.jpg"]
+    assert sink.keys == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    assert len({event.id for event in sink.events}) == 4
+
+
+def test_what_is_missing_is_announced_under_the_same_ids_and_that_is_said(reconcile, bucket, sink):
+    bucket.put("a.jpg")
+    said = [reconcile("--older-than=0s")[1] for _ in range(2)]
+
+    assert len(sink.events) == 2
+    assert len({event.id for event in sink.events}) == 1
+    assert all("a broker absorbs events that it has had" in each for each in said)
+
+
+def test_a_place_for_checkpoints_that_cannot_be_used_is_told_before_anything_is_sent(
+    reconcile, bucket, sink, tmp_path
+):
+    bucket.put("a.jpg")
+    status, said = reconcile("--older-than=0s", f"--state={tmp_path}/nowhere/state.json")
+
+    assert status == 65
+    assert "--state" in said
+    assert sink.events == []
 
 
 def test_what_is_young_is_left_alone(reconcile, bucket, sink):
@@ -192,12 +217,14 @@ def two_pages(storage):
     return {"S3_BUCKET_NAME": bucket.name, "ROOKERY_RESULTS_BUCKET": bucket.name}
 
 
+@pytest.mark.parametrize("mode", [(), ("--all",)], ids=["missing", "all"])
 def test_an_outage_of_the_sink_ends_it_and_the_checkpoint_goes_on(
-    reconcile, two_pages, sink, tmp_path
+    reconcile, two_pages, sink, tmp_path, mode
 ):
     state = tmp_path / "state.json"
     run = (
         "--older-than=0s", f"--state={state}", "--patience=0s", "--concurrency=1", "--json",
+        *mode,
     )  # fmt: skip
     sink.takes = 2
     status, said = reconcile(*run, **two_pages)

@@ -14,8 +14,8 @@ def connect():
     """Connect: connect(url); closed at the end."""
     opened = []
 
-    def make(url):
-        ledger, name = redis_adapter.connect(url, ttl_seconds=60)
+    def make(url, **options):
+        ledger, name = redis_adapter.connect(url, ttl_seconds=60, **options)
         opened.append(ledger)
         return ledger, name
 
@@ -43,16 +43,35 @@ def test_connects_to_nothing_yet_and_names_no_password(connect, url, name):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:sesame@cache:port", "redis://:sesame@[::1", "redis://h?sesame_timeout=1&db=x"]
-)
+    "url",
+    [
+        "redis://:sesame@cache:port", "redis://:sesame@[::1", "redis://:sesame@h?db=x",
+        "redis://:sesame@h?protocol=9", "redis://:sesame@h?ssl_ca_certs=/sesame",
+    ],
+)  # fmt: skip
 def test_a_url_that_is_none_is_refused_without_its_password(connect, url):
     with pytest.raises(DedupInvalid, match="rediss://") as raised:
         connect(url)
     assert "sesame" not in str(raised.value)
 
 
-def test_tls_verifies_the_server(connect):
-    ledger, _ = connect("rediss://cache")
+@pytest.mark.parametrize(
+    "option",
+    [
+        "ssl_cert_reqs=none", "ssl_cert_reqs=", "ssl_check_hostname=false",
+        "ssl_ca_certs=a&ssl_x=1", "max_connections=1", "sesame=1", "db=1&sesame",
+    ],
+)  # fmt: skip
+def test_an_option_that_nobody_takes_or_that_trusts_anybody_is_refused(connect, option):
+    with pytest.raises(DedupInvalid, match="always verified") as raised:
+        connect(f"rediss://cache/0?{option}")
+    assert "ssl_ca_certs" in str(raised.value)
+    assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize("option", ["", "?ssl_ca_certs=/ca.pem&ssl_certfile=/c&ssl_keyfile=/k"])
+def test_tls_verifies_the_server(connect, option):
+    ledger, _ = connect(f"rediss://cache{option}")
     connection = ledger._client.connection_pool.make_connection()
     assert connection.cert_reqs.name == "CERT_REQUIRED"
     assert connection.check_hostname is True
@@ -96,3 +115,22 @@ def test_says_how_to_install_the_library(connect, monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(DedupInvalid, match=r'pip install "rookery\[redis\]"'):
         connect("redis://cache")
+
+
+@pytest.mark.parametrize("url", ["redis://:sesame@cache", "redis://cache?password=sesame"])
+def test_a_password_has_one_place(connect, url):
+    with pytest.raises(DedupInvalid, match="ROOKERY_DEDUP_PASSWORD_FILE") as raised:
+        connect(url, password=lambda: "sesame")
+    assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "sent"), [("", ("sesame",)), ("me@", ("me", "sesame")), ("m%40e@", ("m@e", "sesame"))]
+)
+def test_a_connection_logs_in_with_the_password_as_it_is_then(connect, user, sent):
+    now = ["before"]
+    ledger, name = connect(f"redis://{user}cache", password=lambda: now[0])
+    connection = ledger._client.connection_pool.make_connection()
+    now[0] = "sesame"
+    assert connection.credential_provider.get_credentials() == sent
+    assert name == "redis at cache:6379"

@@ -4,7 +4,7 @@ import pytest
 
 from rookery.dedup.leases import SharedWindow
 from rookery.dedup.registry import WindowPlan, open_window, preload
-from rookery.errors import DedupInvalid
+from rookery.errors import DedupInvalid, SettingsInvalid
 from rookery.events.dedup import DedupWindow
 
 
@@ -49,3 +49,19 @@ def test_a_missing_library_is_told_before_any_snapshot(monkeypatch):
     preload("sqlite:x")
     with pytest.raises(DedupInvalid):
         preload("redis://cache")
+
+
+@pytest.mark.parametrize("place", ["memory", "sqlite:{}/dedup.db"])
+def test_the_file_of_a_password_is_left_alone_where_there_is_no_redis(tmp_path, place):
+    plan = WindowPlan(place.format(tmp_path), 60, 10, tmp_path / "nowhere")
+    with open_window(plan, scope="s", on_skipped=lambda: None):
+        pass
+
+
+def test_the_file_of_a_password_that_cannot_be_read_is_refused(tmp_path):
+    plan = WindowPlan("redis://cache", 60, 10, tmp_path / "nowhere")
+    with (
+        pytest.raises(SettingsInvalid, match="ROOKERY_DEDUP_PASSWORD_FILE"),
+        open_window(plan, scope="s", on_skipped=lambda: None),
+    ):
+        pass

@@ -16,6 +16,7 @@ from hashlib import md5
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -67,6 +68,57 @@ class Echo:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/in?{QUERY}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+TOPICS = {
+    "ListTopics": "<ListTopicsResponse><ListTopicsResult><Topics/></ListTopicsResult>"
+    "</ListTopicsResponse>",
+    "CreateTopic": "<CreateTopicResponse><CreateTopicResult>"
+    "<TopicArn>arn:aws:sns:default::images</TopicArn>"
+    "</CreateTopicResult></CreateTopicResponse>",
+}
+
+
+class Radosgw:
+    """As much of one as `rookery ceph notifications` asks: it takes all and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        radosgw = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                asked = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
+                radosgw.asked.append(asked)
+                action = parse_qs(asked).get("Action", [""])[0]
+                said = TOPICS.get(action, "<NotificationConfiguration/>").encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/xml")
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def do_GET(self) -> None:
+                self._answer()
+
+            def do_PUT(self) -> None:
+                self._answer()
+
+            def do_POST(self) -> None:
+                self._answer()
+
+            def log_message(self, *args: object) -> None:
+                del args
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
@@ -159,6 +211,7 @@ def seen(launch, environ, storage, jpeg, tmp_path_factory) -> Mapping[str, str]:
         scene = Scene(launch, environ, folder, stack)
         _functions(scene, storage, echo, jpeg)
         _sources(scene, storage, echo, folder)
+        _notifications(scene, storage, folder)
         _broker(scene, echo, folder)
         _wrong_settings(scene, folder)
         scene.finish()
@@ -229,6 +282,29 @@ def _sources(scene: Scene, storage, echo: Echo, folder: Path) -> None:
     assert scene.ask("a receiver", receiver, "POST", "/", ({}, b"poison")) in {200, 202}
     receiver.said("gives up")
     _look_into("a receiver", scene, receiver)
+
+
+def _notifications(scene: Scene, storage, folder: Path) -> None:
+    file = folder / "notifications.yaml"
+    endpoint = "https://user:${PASSWORD}@127.0.0.1:9/?access_token=${PASSWORD}"
+    topic = {"name": "images", "bucket": "images", "endpoint": endpoint, "opaque": "${PASSWORD}"}
+    file.write_text(json.dumps({"notifications": [topic]}))
+    radosgw = Radosgw()
+    env = {"PASSWORD": f"password-{WORD}", "S3_ENDPOINT_URL": radosgw.url}
+    notifications = ("ceph", "notifications")
+    apply = (*notifications, "apply", f"--file={file}")
+    try:
+        listing = ("list", "--bucket=images")
+        assert scene.run("notifications list", *notifications, *listing, **env) == 0
+        assert scene.run("notifications apply --dry-run", *apply, "--dry-run", **env) == 0
+        assert scene.run("notifications apply", *apply, **env) == 78
+    finally:
+        radosgw.close()
+    assert any(WORD in asked for asked in radosgw.asked)  # what was not told was sent
+    assert "does not show them" in scene.seen["command notifications apply"]
+    for name, where in (("denied", storage.url), ("lonely", "http://127.0.0.1:9")):
+        told = {**env, "S3_ENDPOINT_URL": where}
+        assert scene.run(f"notifications apply, {name}", *apply, **told) == 69, scene.seen
 
 
 def _broker(scene: Scene, echo: Echo, folder: Path) -> None:
@@ -316,9 +392,12 @@ def _whole_system(scene: Scene, environ: Mapping[str, str], folder: Path, jpeg: 
     poison.write_bytes(b"no image")
     tokens = folder / "tokens"
     tokens.write_text(f"{NEXT_TOKEN}\n{TOKEN}\n")
+    password = folder / "redis-password"
+    password.write_text(f"password-{WORD}")
     env = {
         "PYTHONPATH": str(folder), "ROOKERY_MODEL": "penguins", "ROOKERY_BACKEND": "fixed",
-        "ROOKERY_INGRESS_TOKEN_FILE": str(tokens), "ROOKERY_DEDUP": SECRETS["ROOKERY_DEDUP"],
+        "ROOKERY_INGRESS_TOKEN_FILE": str(tokens),
+        "ROOKERY_DEDUP": "redis://user@127.0.0.1:9/0", "ROOKERY_DEDUP_PASSWORD_FILE": str(password),
         "S3_ACCESS_KEY": SECRETS["S3_ACCESS_KEY"], "S3_SECRET_KEY": SECRETS["S3_SECRET_KEY"],
     }  # fmt: skip
     scene.environ = {**environ, **env, "ROOKERY_HOME": str(home)}

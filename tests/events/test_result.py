@@ -277,6 +277,19 @@ def test_a_dead_letter_keeps_the_event_as_it_came():
     assert letter().json()["event"] == to_document(CAUSE)
 
 
+def test_a_dead_letter_of_the_same_event_is_the_same():
+    assert letter(replace(CAUSE, data=b"{}", time="2026-01-02T00:00:00Z")).id == letter().id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"id": "cause-2"}, {"source": "/x"}, {"type": "t"}, {"subject": "b.jpg"}, {"subject": None}],
+    ids=lambda other: next(iter(other)),
+)
+def test_dead_letters_of_two_events_are_two_as_ceph_gives_a_request_one_source_and_id(other):
+    assert letter(replace(CAUSE, **other)).id != letter().id
+
+
 def test_a_dead_letter_can_be_replayed():
     kept = letter().json()["event"]
     headers = {"content-type": "application/cloudevents+json"}

@@ -15,17 +15,27 @@ EVENT_BYTES = 20_000
 pytestmark = pytest.mark.end_to_end
 
 
+def mount(folder):
+    """Mount a small file system; skip the test where that cannot be, and fail in CI."""
+    if os.geteuid() != 0:
+        reason = "mounting a small file system needs root"
+    else:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return
+        reason = f"no small file system can be mounted here: {done.stderr.strip()}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 6 MiB, half of it taken by a file that can be removed."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no small file system can be mounted here: {made.stderr.strip()}")
+    mount(folder)
     try:
         (folder / "ballast").write_bytes(bytes(BALLAST_BYTES))
         yield folder
@@ -105,3 +115,13 @@ def test_kill_9_on_a_full_disk_loses_nothing_that_was_accepted(full, small_disk)
     broker.until_settled()
     assert set(accepted) <= set(subscriber.ids)
     assert {event["id"] for event in broker.events()} == set(accepted)
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_where_nothing_can_be_mounted_these_tests_fail_in_ci(monkeypatch, tmp_path, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(outcome, match="needs root"):
+        mount(tmp_path)

@@ -1,6 +1,7 @@
 """A real Ceph under a real `rookery up --ceph`: whatever fails, every upload has its one end."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import urllib3
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -292,7 +294,12 @@ def test_one_upload_that_two_notifications_announce_has_one_result(
         Bucket=bucket, NotificationConfiguration={"TopicConfigurations": [first, second]}
     )
 
+    absorbed = absorbed_by_the_receiver(system)
+
     system.put("announced-twice.jpg", PHOTOGRAPH.read_bytes())
+    wait_until(
+        lambda: absorbed_by_the_receiver(system) > absorbed, PATIENCE, "the second notification"
+    )
     results = results_of(system, ["announced-twice.jpg"])
 
     assert [event.type for event in results] == [COMPLETED]
@@ -300,6 +307,15 @@ def test_one_upload_that_two_notifications_announce_has_one_result(
         len([e for e in system.journal("com.amazonaws.") if e.subject == "announced-twice.jpg"])
         == 1
     )
+
+
+def absorbed_by_the_receiver(system: System) -> float:
+    """How many repeats it has absorbed since it was started."""
+    words = Path(f"/proc/{system.pid('source')}/cmdline").read_text().split("\0")
+    (port,) = [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
+    metrics = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
+    (total,) = re.findall(r"^rookery_receiver_duplicate_total (\S+)$", metrics, re.MULTILINE)
+    return float(total)
 
 
 def _await_the_announcement(system: System, key: str, times: int = 1) -> None:

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from jsonschema import Draft4Validator
 
+from rookery.events.object_created import EVENT_TYPES
 from rookery.function_folder import find_functions
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -71,13 +72,10 @@ def test_its_environment_is_settings_and_no_secret(folder):
 
 
 @every_function
-def test_it_subscribes_to_what_it_serves(folder):
-    types = {
-        filters["type"]
-        for item in read(folder)["deploy"]["subscriptions"]
-        if (filters := item["filters"])
-    }
-    assert {one.partition(":")[0] for one in types} == {"com.amazonaws.s3.ObjectCreated"}
+def test_it_subscribes_to_every_creation_in_every_spelling_once(folder):
+    filters = [item["filters"] for item in read(folder)["deploy"]["subscriptions"]]
+    assert all(each.keys() == {"type"} for each in filters)
+    assert sorted(each["type"] for each in filters) == sorted(EVENT_TYPES)
 
 
 def test_every_function_can_be_read():

@@ -9,6 +9,7 @@ import yaml
 
 from rookery.events.broker.document import Section
 from rookery.events.broker.filters import parse_spec
+from rookery.events.object_created import EVENT_NAMES, TYPE_PREFIXES
 from rookery.events.wire import from_http
 from rookery.notifications.document import read_wanted
 
@@ -91,6 +92,16 @@ def test_what_a_cephsource_sends_passes_the_trigger(passes, path):
     sample = json.loads(path.read_text())
     (event,) = from_http(sample["headers"], json.dumps(sample["body"]).encode())
     assert passes({"type": event.type})
+
+
+@pytest.mark.parametrize("prefix", TYPE_PREFIXES[1:])
+@pytest.mark.parametrize("name", EVENT_NAMES)
+def test_every_creation_as_ceph_spells_it_passes(passes, prefix, name):
+    assert passes({"type": prefix + name})
+
+
+def test_what_the_source_cannot_send_is_left_to_the_triggers_of_the_function(passes):
+    assert not any(passes({"type": TYPE_PREFIXES[0] + name}) for name in EVENT_NAMES)
 
 
 def test_a_removal_does_not_pass(passes):

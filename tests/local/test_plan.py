@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -6,10 +7,17 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from rookery.function_folder import EventSubscription, FunctionFolder
+from rookery.events.announcement import announce
+from rookery.events.broker.entry import entry
+from rookery.events.broker.trigger import parse_triggers
+from rookery.events.object_created import from_event
+from rookery.events.wire import from_http, is_event
+from rookery.function_folder import EventSubscription, FunctionFolder, find_functions
 from rookery.local.access import ACCESS_KEY, SECRET_KEY, S3Access
 from rookery.local.plan import Ports, plan, results_buckets, triggers
 
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "events/samples").glob("*/*.json"))
 HOME = Path("/srv/rookery home")
 BIRDS = FunctionFolder(
     name="birds",
@@ -218,6 +226,47 @@ def test_the_check_of_the_triggers_would_find_a_wrong_one(definition):
     validator = Draft202012Validator(closed(schema))
     assert not validator.is_valid({"broker": 7})
     assert not validator.is_valid({"broker": "default", "filters_": []})
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The triggers of `rookery up` for the functions of this repository, as the broker has them."""
+    functions = find_functions(ROOT / "functions", {})
+    urls = {function.name: f"http://127.0.0.1/{function.name}" for function in functions}
+    return parse_triggers(triggers(functions, urls))
+
+
+def sent(sample):
+    """What comes to the broker of a sample: events as they are, the rest through a source."""
+    headers, body = sample.get("headers", {}), json.dumps(sample["body"]).encode()
+    return from_http(headers, body) if is_event(headers) else announce(sample["body"])
+
+
+@pytest.mark.parametrize("file", SAMPLES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_every_creation_that_was_captured_goes_to_every_function_once(shipped, file):
+    names = sorted(function.name for function in find_functions(ROOT / "functions", {}))
+    sample = json.loads(file.read_text())
+    events = sent(sample)
+    assert sum(len(from_event(event)) for event in events) == len(sample["objects"])
+    for event in events:
+        taken = entry(event, shipped).triggers
+        assert sorted(name.partition("-")[0] for name in taken) == (
+            names if from_event(event) else []
+        ), event.type
+
+
+def test_a_refused_event_is_tried_for_as_long_as_the_page_says(shipped):
+    (delivery,) = {trigger.delivery for trigger in shipped}
+    pauses = [delivery.backoff.wait(number) for number in range(1, delivery.retry + 1)]
+    page = " ".join((ROOT / "docs/security.md").read_text().split())
+    said = re.search(r"ten times after the first: with their pauses .* is about (\d+) s", page)
+    assert delivery.retry == 10
+    assert sum(pauses) == pytest.approx(int(said[1]), rel=0.05)
+
+
+def test_there_are_captured_creations_of_every_producer():
+    kinds = {file.parent.name for file in SAMPLES if json.loads(file.read_text())["objects"]}
+    assert {"aws", "ceph-rgw", "cloudevents-adapter", "knative-cephsource", "minio"} <= kinds
 
 
 def test_without_subscriptions_there_are_no_triggers():

@@ -1,6 +1,7 @@
 """`rookery ceph notifications`, as it is typed."""
 
 import json
+import logging
 
 import pytest
 from click.testing import CliRunner
@@ -12,8 +13,21 @@ real = [pytest.mark.xdist_group("ceph"), pytest.mark.end_to_end]
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
+def levels():
+    """Let other tests have the loggers as they were."""
+    loggers = [logging.getLogger(name) for name in ("botocore", "boto3", "urllib3", "s3transfer")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+    yield loggers
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, levels):
     """Run a command in a folder of its own, with nobody's settings."""
+    del levels
     monkeypatch.chdir(tmp_path)
     for name in ("S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_ENABLED"):
         monkeypatch.delenv(name, raising=False)
@@ -163,6 +177,12 @@ def test_a_file_for_ceph_is_not_applied_to_aws(run, write):
 def test_a_file_that_is_not_there_is_named(run, command):
     with pytest.raises(NotificationsInvalid, match=r"ceph/notifications\.yaml cannot be read"):
         run(command)
+
+
+@pytest.mark.parametrize("command", ["apply", "list", "remove"])
+def test_what_would_log_keys_and_passwords_is_silent(run, levels, command):
+    run(command, "--help")
+    assert {logger.level for logger in levels} == {logging.WARNING}
 
 
 @pytest.mark.parametrize("command", ["apply", "list", "remove"])

@@ -82,13 +82,14 @@ class World:
             name = stem + (".failed.json" if failed else ".json")
             self.store.write("kept", name, b"{}", content_type="application/json")
 
-    def run(
+    def run(  # noqa: PLR0913
         self,
         *,
         start: Checkpoint | None = None,
         selection: Selection | None = None,
         sink: Any = None,
         dry: bool = False,
+        again: str = "",
         place: ResultsPlace | None = PLACE,
         **scope: Any,
     ) -> Checkpoint:
@@ -96,7 +97,7 @@ class World:
         emitter = Emitter(
             self.listing,
             sink or self.sink,
-            Announcing("images"),
+            Announcing("images", again=again),
             patience=patience,
             pacer=Pacer(None, self.stopping),
         )

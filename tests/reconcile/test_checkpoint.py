@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -57,3 +58,31 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, text):
     (tmp_path / "s").write_text(text)
     with pytest.raises(RequestInvalid, match="remove it"):
         Checkpoint.load(tmp_path / "s", JOB)
+
+
+def test_a_name_is_given_once_and_kept(tmp_path):
+    first, second = Checkpoint(JOB).named(), Checkpoint(JOB).named()
+    assert first.run != second.run
+    first.save(tmp_path / "s")
+    assert Checkpoint.load(tmp_path / "s", JOB).named() == first
+
+
+def test_what_was_finished_begins_anew_under_another_name(tmp_path):
+    end = replace(Checkpoint(JOB).named(), finished=True)
+    end.save(tmp_path / "s")
+    assert Checkpoint.load(tmp_path / "s", JOB).named().run != end.run
+
+
+def test_a_checkpoint_of_before_there_were_names_is_gone_on_from(tmp_path):
+    MIDDLE.save(tmp_path / "s")
+    document = json.loads((tmp_path / "s").read_text())
+    del document["run"]
+    (tmp_path / "s").write_text(json.dumps(document))
+    assert Checkpoint.load(tmp_path / "s", JOB) == MIDDLE
+
+
+def test_a_file_that_cannot_be_written_is_told_by_its_option(tmp_path):
+    file = tmp_path / "nowhere" / "state.json"
+    with pytest.raises(RequestInvalid, match=r"--state .*nowhere.*: No such file") as raised:
+        Checkpoint(JOB).begin(file)
+    assert "incoming" not in str(raised.value)

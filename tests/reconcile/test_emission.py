@@ -6,7 +6,6 @@ import pytest
 from rookery.events.identity import object_identity
 from rookery.events.object_created import ObjectCreated, from_event
 from rookery.reconcile.emission import Announcing, Pacer
-from rookery.reconcile.lookup import Looked
 from rookery.storage.protocol import ListedObject
 
 LISTED = ListedObject("a.jpg", "0" * 32, 5, datetime(2026, 1, 31, 12, tzinfo=UTC))
@@ -14,7 +13,7 @@ LISTED = ListedObject("a.jpg", "0" * 32, 5, datetime(2026, 1, 31, 12, tzinfo=UTC
 
 def test_with_a_version_the_event_is_about_that_version_as_its_notification_is():
     found = ListedObject(LISTED.key, LISTED.etag, LISTED.size, LISTED.modified, version="v7")
-    event = Announcing("images", region="eu-north-1").event(Looked(LISTED, "missing"), found)
+    event = Announcing("images", region="eu-north-1").event(found)
     (created,) = from_event(event)
     notified = ObjectCreated(
         "images", "a.jpg", "ObjectCreated:Copy", version="v7", etag=LISTED.etag,
@@ -28,9 +27,7 @@ def test_with_a_version_the_event_is_about_that_version_as_its_notification_is()
 
 
 def test_the_events_say_what_they_are_told_to():
-    event = Announcing("images", event_name="ObjectCreated:Copy").event(
-        Looked(LISTED, "missing"), LISTED
-    )
+    event = Announcing("images", event_name="ObjectCreated:Copy").event(LISTED)
     assert event.type == "com.amazonaws.s3.ObjectCreated:Copy"
     assert from_event(event)[0].event_name == "ObjectCreated:Copy"
 

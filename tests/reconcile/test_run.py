@@ -65,32 +65,39 @@ def test_another_upload_is_another_event(world):
     assert len({event.id for event in world.sink.events}) == 2
 
 
-def test_failures_are_announced_on_demand_under_ids_of_their_own_each_time_they_failed(world):
+PLACES = [ResultsPlace("kept", "results/"), None]
+
+
+def test_failures_are_announced_on_demand(world):
     world.put("a.jpg", "b.jpg")
-    world.run()
     world.finish("a.jpg", failed=True)
     world.finish("b.jpg")
-    again = Selection(failed=True)
-    for _ in range(2):
-        world.run(selection=again)
-    world.clock.pass_(seconds=5)
-    world.finish("a.jpg", failed=True)
-    world.run(selection=again)
-    ids = [event.id for event in world.sink.events if event.subject == "a.jpg"]
+    world.run(selection=Selection(failed=True), again="one")
 
-    assert world.announced == ["a.jpg"] * 4 + ["b.jpg"]
-    assert len(set(ids)) == 3
-    assert ids[1] == ids[2]
+    assert world.announced == ["a.jpg"]
 
 
-@pytest.mark.parametrize("place", [ResultsPlace("kept", "results/"), None])
+@pytest.mark.parametrize("place", PLACES)
 def test_everything_is_announced_on_demand(world, place):
     world.put("a.jpg", "b.jpg", "c.jpg")
     world.finish("a.jpg")
     world.finish("b.jpg", failed=True)
-    world.run(selection=Selection(everything=True), place=place)
+    world.run(selection=Selection(everything=True), place=place, again="one")
 
     assert world.announced == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_that_is_to_do_it_again_is_absorbed_with_itself_alone(world, place):
+    world.put("a.jpg")
+    everything = Selection(everything=True)
+    world.run(selection=everything, place=place)
+    for run in ("one", "two", "two"):
+        world.run(selection=everything, place=place, again=run)
+    ids = [event.id for event in world.sink.events]
+
+    assert len(set(ids)) == 3
+    assert ids[2] == ids[3]
 
 
 # --- scope ---------------------------------------------------------------------------------

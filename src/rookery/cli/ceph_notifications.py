@@ -45,6 +45,9 @@ def command() -> None:
     Credentials are S3_ACCESS_KEY and S3_SECRET_KEY, or boto3's own chain; without
     S3_ENDPOINT_URL, those of the node of `rookery ceph up`.
     """
+    from rookery.logs import configure_logs
+
+    configure_logs()
 
 
 @command.command(

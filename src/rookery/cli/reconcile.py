@@ -91,8 +91,9 @@ def command(  # noqa: PLR0913
 
     This heals what was lost while notifications, Ceph or its endpoint were down. What has a result
     is known from the results store (ROOKERY_RESULTS_BUCKET). An event's id follows from the
-    object's version, so that a broker absorbs the events of a second run. SIGTERM and Ctrl-C leave
-    a checkpoint. The exit status is 1 where the sink refused events.
+    object's version, so that a broker absorbs the events of a second run; each run with --failed
+    or --all has ids of its own. SIGTERM and Ctrl-C leave a checkpoint. The exit status is 1 where
+    the sink refused events.
     """
     from rookery.cli.reconcile_report import Report
     from rookery.errors import SettingsInvalid
@@ -139,7 +140,9 @@ def command(  # noqa: PLR0913
         "shard": str(scope.shard),
         "mode": "all" if everything else "failed" if failed else "missing",
     }
-    start = Checkpoint(job) if state is None else Checkpoint.load(state, job)
+    start = (Checkpoint(job) if state is None else Checkpoint.load(state, job)).named()
+    if state is not None:
+        start.begin(state)
     seconds = parse_span(patience).total_seconds()
     configure_logs()
     stopping = threading.Event()
@@ -154,7 +157,12 @@ def command(  # noqa: PLR0913
             emitter = Emitter(
                 listing,
                 _sink(settings, target, concurrency, opened),
-                Announcing(scope.bucket, event_name=event_name, region=settings.s3_region),
+                Announcing(
+                    scope.bucket,
+                    event_name=event_name,
+                    region=settings.s3_region,
+                    again=start.run if failed or everything else "",
+                ),
                 patience=Patience("the sink", stopping, seconds=seconds),
                 pacer=Pacer(rate, stopping),
             )

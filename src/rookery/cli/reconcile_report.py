@@ -14,6 +14,10 @@ from rookery.reconcile.counts import Counts
 
 _TERMINAL_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 10.0
+_ABSORBED: Final = (
+    "a broker absorbs events that it has had within its --keep-days; what is still missing then "
+    "is announced anew with --failed"
+)
 
 
 class Report:
@@ -59,6 +63,8 @@ class Report:
         """Say what came of it."""
         seconds = time.monotonic() - self._began
         click.echo(self._break(), err=True, nl=False)
+        if end.counts.emitted and end.job["mode"] == "missing":
+            click.echo(_ABSORBED, err=True)
         if as_json:
             document = {
                 **end.job,

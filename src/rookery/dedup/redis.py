@@ -8,8 +8,11 @@ replica comes between.
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
 
+from rookery.credentials import Secret
 from rookery.dedup.ledger import LEASE_SECONDS, Standing
 from rookery.errors import DedupInvalid, DedupUnavailable
 
@@ -22,6 +25,11 @@ _CLAIM: Final = b"c"
 _RESULT: Final = b"r"
 _CONNECT_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 0.5
+# Of all that the library takes from a URL; the rest could turn off what certificates are for.
+_OPTIONS: Final = frozenset(
+    {"client_name", "db", "password", "protocol", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
+     "username"}
+)  # fmt: skip
 
 # KEYS: the key. ARGV: our claim, the lease and the time to live in milliseconds. A time further
 # ahead than anybody writes comes from a server whose clock has been set back; it counts from now.
@@ -80,10 +88,32 @@ class RedisLedger:
         self._client.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    """What the library asks before it logs in, for each connection anew."""
+
+    username: str | None
+    password: Secret
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = self.password()
+        return (password,) if self.username is None else (self.username, password)
+
+
 def connect(
-    url: str, *, ttl_seconds: float, lease_seconds: float = LEASE_SECONDS
+    url: str,
+    *,
+    ttl_seconds: float,
+    lease_seconds: float = LEASE_SECONDS,
+    password: Secret | None = None,
 ) -> tuple[RedisLedger, str]:
     """Return a ledger at *url*, and what to call it in a log: no password. Connects to nothing yet.
+
+    Args:
+        url: where it is; certificates and host names are verified whatever it says.
+        ttl_seconds: how long results are remembered.
+        lease_seconds: how long claims hold.
+        password: asked for each connection; the URL must have none then.
 
     Raises:
         DedupInvalid: the URL cannot be used, or the library is not installed.
@@ -94,7 +124,7 @@ def connect(
     from redis.exceptions import ConnectionError as ConnectionLost  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
-    try:
+    with _is_a_url():
         client = Redis.from_url(
             url,
             socket_connect_timeout=_CONNECT_SECONDS,
@@ -102,13 +132,17 @@ def connect(
             # Once: a connection that has been idle may be gone.
             retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,)),
         )
-    except (ValueError, TypeError) as exc:
-        # Its words may repeat the URL, and with it the password.
-        raise DedupInvalid(
-            "ROOKERY_DEDUP is no Redis URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], "
-            "or rediss:// for TLS"
-        ) from exc
-    at = client.get_connection_kwargs()
+    _check_options(url)
+    at = client.connection_pool.connection_kwargs
+    if password is not None:
+        if at.get("password"):
+            raise DedupInvalid(
+                "ROOKERY_DEDUP has a password in it: leave it out where "
+                "ROOKERY_DEDUP_PASSWORD_FILE has one"
+            )
+        at["credential_provider"] = _Credentials(at.pop("username", None), password)
+    with _is_a_url():
+        client.connection_pool.make_connection()  # opens nothing, and looks at every option
     name = f"redis at {at.get('host', 'localhost')}:{at.get('port', 6379)}"
     return RedisLedger(client, ttl_seconds=ttl_seconds, lease_seconds=lease_seconds), name
 
@@ -127,6 +161,29 @@ def preload() -> None:
         raise DedupInvalid(
             "ROOKERY_DEDUP names a Redis, whose client library is not installed: "
             'pip install "rookery[redis]"'
+        ) from exc
+
+
+def _check_options(url: str) -> None:
+    if not _OPTIONS.issuperset(dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))):
+        # Which one is not said: it may be a part of a password.
+        raise DedupInvalid(
+            "ROOKERY_DEDUP has an option behind its ? that is not taken; there may be "
+            f"{', '.join(sorted(_OPTIONS))}. Certificates are always verified"
+        )
+
+
+@contextmanager
+def _is_a_url() -> Iterator[None]:
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        yield
+    except (ValueError, TypeError, RedisError) as exc:
+        # Its words may repeat the URL, and with it the password.
+        raise DedupInvalid(
+            "ROOKERY_DEDUP is no Redis URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], "
+            "or rediss:// for TLS, which options for TLS need"
         ) from exc
 
 

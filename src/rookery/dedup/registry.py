@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rookery.credentials import secret
 from rookery.dedup import redis
 from rookery.dedup.leases import SharedWindow
 from rookery.dedup.ledger import Ledger
@@ -24,11 +25,13 @@ class WindowPlan:
         place: `memory`, `sqlite:PATH`, `redis://…` or `rediss://…`; it may hold a password.
         seconds: how long a result is remembered; with 0, in memory and not at all.
         entries: how many results memory or a file holds; Redis forgets by time alone.
+        password_file: holds the password of a Redis, and is read again when it changes.
     """
 
     place: str
     seconds: float
     entries: int
+    password_file: Path | None = None
 
 
 def preload(place: str) -> None:
@@ -53,6 +56,7 @@ def open_window(plan: WindowPlan, *, scope: str, on_skipped: Callable[[], None])
     Raises:
         DedupInvalid: a file that cannot be used, a URL that is none, a library that is missing. A
             Redis that is down is no error: it may come back.
+        SettingsInvalid: the file of its password cannot be used.
     """
     ledger, name = _open_ledger(plan)
     if ledger is None:
@@ -71,5 +75,7 @@ def _open_ledger(plan: WindowPlan) -> tuple[Ledger | None, str]:
         ledger = SqliteLedger(path, ttl_seconds=plan.seconds, entries=plan.entries)
         return ledger, str(path)
     if plan.seconds > 0 and plan.place.startswith(_REDIS):
-        return redis.connect(plan.place, ttl_seconds=plan.seconds)
+        file = plan.password_file
+        password = None if file is None else secret(file, setting="ROOKERY_DEDUP_PASSWORD_FILE")
+        return redis.connect(plan.place, ttl_seconds=plan.seconds, password=password)
     return None, ""

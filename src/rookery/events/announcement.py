@@ -4,7 +4,6 @@ Follows the CloudEvents adapter for S3 (cloudevents/spec, adapters/aws-s3.md).
 """
 
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import quote_plus
 
 from rookery.events import strict_json
@@ -12,13 +11,12 @@ from rookery.events.attributes import legal
 from rookery.events.identity import source_event_id
 from rookery.events.object_created import (
     RAW_KEY_PRODUCERS,
+    TYPE_PREFIXES,
     ObjectCreated,
     from_document,
     records,
 )
 from rookery.events.wire import CloudEvent
-
-TYPE_PREFIX: Final = "com.amazonaws.s3."
 
 
 def announce(document: object, *, max_records: int | None = None) -> tuple[CloudEvent, ...]:
@@ -44,7 +42,7 @@ def to_event(obj: ObjectCreated, record: Mapping[str, object]) -> CloudEvent:
     return CloudEvent(
         id=legal(source_event_id(obj)),
         source=legal(f"{producer}.{record.get('awsRegion') or ''}.{obj.bucket}"),
-        type=legal(f"{TYPE_PREFIX}{obj.event_name}"),
+        type=legal(f"{TYPE_PREFIXES[0]}{obj.event_name}"),
         subject=legal(obj.key),
         time=obj.time,
         datacontenttype="application/json",

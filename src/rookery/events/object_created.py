@@ -11,6 +11,10 @@ from rookery.events.attributes import kind, shown
 from rookery.events.json_object import JsonObject
 from rookery.events.wire import CloudEvent
 
+TYPE_PREFIXES: Final = ("com.amazonaws.s3.", "com.amazonaws.s3:", "com.amazonaws.")
+"""What a CloudEvent's type is before the event's name: the CloudEvents adapter for S3 and Rookery;
+CephSource for Ceph before 16; Ceph from 17 on, and CephSource."""
+
 _TEST_EVENT: Final = "s3:TestEvent"
 # Notifications URL-encode the key, as AWS documents it; these producers send it as it is.
 RAW_KEY_PRODUCERS: Final = frozenset({"ceph:s3"})
@@ -21,6 +25,14 @@ _REASONS: Final = {
     "CopyObject": "Copy",
     "CompleteMultipartUpload": "CompleteMultipartUpload",
 }
+_UNKNOWN: Final = "ObjectCreated:Unknown"  # EventBridge, for a reason that is not listed above
+EVENT_NAMES: Final = tuple(f"ObjectCreated:{way}" for way in _REASONS.values())
+"""Every way in which S3 and Ceph create an object."""
+EVENT_TYPES: Final = (
+    *(prefix + name for prefix in TYPE_PREFIXES for name in EVENT_NAMES),
+    TYPE_PREFIXES[0] + _UNKNOWN,
+)
+"""Every type that a CloudEvent about a creation has: what a function subscribes to."""
 # What S3 and older MinIO call the only version of an object in a bucket without versioning.
 _NO_VERSION: Final = frozenset({"null", "1"})
 # SNS inside SQS inside a poller's record: real chains are no longer.
@@ -76,11 +88,9 @@ def from_event(event: CloudEvent, *, max_records: int | None = None) -> tuple[Ob
     """
     if not event.data:
         raise EventInvalid(f"event {event.id!r} has no data; an S3 notification is needed")
-    # com.amazonaws.s3.ObjectCreated:Put, com.amazonaws.s3:ObjectCreated:Put (older Ceph) or
-    # com.amazonaws.ObjectCreated:Put (newer Ceph, and CephSource).
-    name = event.type.removeprefix("com.amazonaws.").removeprefix("s3.").removeprefix("s3:")
+    prefix = next((each for each in TYPE_PREFIXES if event.type.startswith(each)), None)
     context = _Context(
-        event_name=name if name != event.type else None,
+        event_name=None if prefix is None else event.type.removeprefix(prefix),
         producer=event.source.partition(".")[0],
         time=event.time,
         id=event.id,
@@ -197,11 +207,12 @@ def _from_eventbridge(event: JsonObject, context: _Context) -> ObjectCreated | N
     if event.text("detail-type") != "Object Created":
         return None
     detail = event.nested("detail")
+    reason = detail.text("reason")
     described = detail.nested("object")
     return ObjectCreated(
         bucket=detail.nested("bucket").required("name"),
         key=described.required("key"),
-        event_name=f"ObjectCreated:{_REASONS.get(detail.text('reason') or '', 'Unknown')}",
+        event_name=f"ObjectCreated:{_REASONS[reason]}" if reason in _REASONS else _UNKNOWN,
         version=_version(described.text("version-id")),
         etag=_etag(described.text("etag", "eTag")),
         size=described.size("size"),

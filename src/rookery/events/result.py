@@ -122,7 +122,8 @@ def deadletter(
     payload = original.data if isinstance(original, CloudEvent) else original
     data: dict[str, object] = {"error": _error_document(error, status)}
     if event is not None:
-        identity = digest("event", event.source, event.id)
+        # Ceph gives all events of one request the same source and id.
+        identity = digest("event", event.source, event.id, event.type, event.subject)
         data["event"] = _event_document(event)
     else:
         identity = _sha256(payload)

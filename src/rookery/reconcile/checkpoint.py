@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+import uuid
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,12 +20,14 @@ class Checkpoint:
         after: the last key that is dealt with.
         counts: what was seen and done so far.
         finished: whether the whole bucket was looked through.
+        run: a name of this run's own, which it keeps when it is gone on with.
     """
 
     job: dict[str, str]
     after: str = ""
     counts: Counts = field(default_factory=Counts)
     finished: bool = False
+    run: str = ""
 
     @classmethod
     def load(cls, file: Path, job: dict[str, str]) -> Self:
@@ -40,6 +43,7 @@ class Checkpoint:
                 after=str(document["after"]),
                 counts=Counts(**document["counts"]),
                 finished=bool(document["finished"]),
+                run=str(document.get("run", "")),
             )
         except FileNotFoundError:
             return cls(job)
@@ -59,6 +63,24 @@ class Checkpoint:
                 "remove the file to begin anew"
             )
         return cls(job) if found.finished else found
+
+    def named(self) -> Self:
+        """Return this, with a name where it has none yet."""
+        return replace(self, run=self.run or uuid.uuid4().hex)
+
+    def begin(self, file: Path) -> None:
+        """Save this before anything is done: what cannot be saved is told in time.
+
+        Raises:
+            RequestInvalid: *file* cannot be written.
+        """
+        try:
+            self.save(file)
+        except OSError as exc:
+            raise RequestInvalid(
+                f"no checkpoint can be written to --state {file}: {exc.strerror or exc}; name a "
+                "file in a folder that exists and that this user may write to"
+            ) from exc
 
     def save(self, file: Path) -> None:
         """Write this to *file*, replacing what is there in one step."""

@@ -30,20 +30,21 @@ class Announcing:
         bucket: where the objects are.
         event_name: such as `ObjectCreated:Put`: a listing does not say how an object came.
         region: the region in the events' source.
+        again: names the run where doing it again is what it is for: part of every id, so that
+            nobody absorbs its events but those of the same run.
     """
 
     bucket: str
     event_name: str = "ObjectCreated:Put"
     region: str = ""
+    again: str = ""
 
-    def event(self, looked: Looked, obj: ListedObject) -> CloudEvent:
-        """Make the event for *looked*, whose newest version is *obj* now.
+    def event(self, obj: ListedObject) -> CloudEvent:
+        """Make the event for *obj*, the newest version there is.
 
-        The id follows from the version of the object alone, so that a broker absorbs it when a
-        run is repeated; and from the time of its result too where there is one, because that it
-        is to be done again is another fact.
+        The id follows from that version, so that a broker absorbs it when a run is repeated.
         """
-        moment = looked.obj.modified.astimezone(UTC).isoformat(timespec="milliseconds")
+        moment = obj.modified.astimezone(UTC).isoformat(timespec="milliseconds")
         created = ObjectCreated(
             bucket=self.bucket,
             key=obj.key,
@@ -54,10 +55,7 @@ class Announcing:
             time=moment.replace("+00:00", "Z"),
         )
         event = to_event(created, record_of(created, producer=PRODUCER, region=self.region))
-        if looked.result is None:
-            return event
-        again = digest("again", event.id, str(int(looked.result.timestamp())))
-        return replace(event, id=again)
+        return replace(event, id=digest("again", event.id, self.again)) if self.again else event
 
 
 class Pacer:
@@ -119,6 +117,7 @@ class Emitter:
         obj = self._listing.find(self._announcing.bucket, looked.obj.key)
         if obj is None or obj.etag != looked.obj.etag:
             return "gone"
-        event = self._announcing.event(looked, obj)
+        # A HEAD cuts its time to seconds, and all runs are to say the same.
+        event = self._announcing.event(replace(obj, modified=looked.obj.modified))
         self._patience.call(lambda: self._sink.send(event))
         return "emitted"

@@ -35,13 +35,11 @@ class Looked:
 
     Attributes:
         obj: the object, as it was listed.
-        state: `done`, `failed` for good, or `missing`.
-        result: when the result was stored; None where there is none, or one of an earlier upload.
+        state: `done`, `failed` for good, or `missing`: there is none, or one of an earlier upload.
     """
 
     obj: ListedObject
     state: State
-    result: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class _Wanted:
         for suffix, state in _STATES:
             stored = found.get(self.stem + suffix)
             if stored is not None and stored > earliest:
-                return Looked(self.obj, state, stored)
+                return Looked(self.obj, state)
         return Looked(self.obj, "missing")
 
 

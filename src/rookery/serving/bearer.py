@@ -27,9 +27,9 @@ def with_bearer(
     """Let only requests with an *accepted* token reach *app*; without tokens let in everybody.
 
     Health and metrics stay open. A sender that cannot set a header, as Ceph, may name the token in
-    the URL it posts to (`?access_token=`: RFC 6750, section 2.3). Whoever is refused gets 401,
-    which is final: a broker puts the event among its dead letters. *on_refused* is told code and
-    status.
+    the URL it posts to (`?access_token=`: RFC 6750, section 2.3), where `+` is a plus. Whoever is
+    refused gets 401, which is final: a broker puts the event among its dead letters. *on_refused*
+    is told code and status.
     """
     if accepted is None:
         return app
@@ -67,7 +67,8 @@ def _sent(environ: "WSGIEnvironment") -> str:
         return token.strip()
     if environ["REQUEST_METHOD"] == "POST":
         query: str = environ.get("QUERY_STRING", "")
-        return dict(parse_qsl(query)).get("access_token", "")
+        # A form's + would be a blank, which is in no token: here it is the sign itself.
+        return dict(parse_qsl(query.replace("+", "%2B"))).get("access_token", "")
     return ""
 
 
