@@ -89,4 +89,4 @@ def test_a_model_that_cannot_answer_is_found_while_warming(penguins):
 def test_warming_leaves_no_thread_behind(penguins):
     before = set(threading.enumerate())
     warmed(penguins)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before

@@ -36,19 +36,19 @@ def run(script, said=None, **environ):
 
 def held():
     """What this process holds: descriptors, threads and children."""
-    children = Path("/proc/thread-self/children").read_text()
-    return (
-        sorted(one.name for one in Path("/proc/self/fd").iterdir()),
-        threading.active_count(),
-        children,
-    )
+    return {
+        *(one.name for one in Path("/proc/self/fd").iterdir()),
+        *threading.enumerate(),
+        Path("/proc/thread-self/children").read_text(),
+    }
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     before = held()
     yield
-    assert held() == before
+    # What an earlier test has left behind may be gone meanwhile.
+    assert held() <= before
 
 
 def processes_in(namespace):
