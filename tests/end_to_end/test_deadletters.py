@@ -70,7 +70,7 @@ def test_a_function_that_was_killed_knows_what_it_did_before(models: Path, tmp_p
         system.settle()
 
         (url,) = system.state.function_urls.values()
-        metrics = urllib3.request("GET", f"{url}/metrics").data.decode()
+        metrics = urllib3.request("GET", f"{url}/metrics", timeout=60).data.decode()
         assert 'rookery_events_total{outcome="repeated"} 1.0' in metrics
         assert 'outcome="completed"' not in metrics
         assert system.journal("dev.rookery.") == [result]

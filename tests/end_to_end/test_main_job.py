@@ -127,6 +127,7 @@ def test_an_object_deleted_before_download_is_dead_lettered_and_reported(system:
             "ce-type": "com.amazonaws.s3.ObjectCreated:Put",
             "Content-Type": "application/json",
         },
+        timeout=60,
     )
     assert accepted.status == 202
     (result,) = system.results(1, after=after)

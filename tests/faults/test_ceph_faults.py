@@ -313,7 +313,7 @@ def absorbed_by_the_receiver(system: System) -> float:
     """How many repeats it has absorbed since it was started."""
     words = Path(f"/proc/{system.pid('source')}/cmdline").read_text().split("\0")
     (port,) = [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
-    metrics = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
+    metrics = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=60).data.decode()
     (total,) = re.findall(r"^rookery_receiver_duplicate_total (\S+)$", metrics, re.MULTILINE)
     return float(total)
 

@@ -95,17 +95,22 @@ def url(request, launch, environ, bucket_url, wait_until):
         yield at
 
 
+def request(method, url, **options):
+    # A busy machine takes longer than the three seconds that urllib3 waits by itself.
+    return urllib3.request(method, url, timeout=60, **options)
+
+
 def _answers(at, server):
     assert server.process.poll() is None, server.text
     try:
-        return urllib3.request("GET", f"{at}/health/liveness", retries=False).status == 200
+        return request("GET", f"{at}/health/liveness", retries=False).status == 200
     except urllib3.exceptions.HTTPError:
         return False
 
 
 def post(url, body, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return urllib3.request("POST", url, body=body, headers=named)
+    return request("POST", url, body=body, headers=named)
 
 
 @pytest.mark.parametrize(
@@ -118,15 +123,13 @@ def test_a_posted_image_is_classified(url, jpeg, content_type):
 
 
 def test_an_image_in_a_form_is_classified(url, jpeg):
-    response = urllib3.request("POST", url, fields={"image": ("photo.jpg", jpeg)})
+    response = request("POST", url, fields={"image": ("photo.jpg", jpeg)})
     assert response.json()["top_prediction"] == PENGUIN
 
 
 def test_an_image_in_chunks_is_classified(url, jpeg):
     chunks = [jpeg[start : start + 100] for start in range(0, len(jpeg), 100)]
-    response = urllib3.request(
-        "POST", url, body=iter(chunks), headers={"Content-Type": "image/jpeg"}
-    )
+    response = request("POST", url, body=iter(chunks), headers={"Content-Type": "image/jpeg"})
     assert response.json()["top_prediction"] == PENGUIN
 
 
@@ -135,7 +138,7 @@ def test_an_image_in_chunks_is_classified(url, jpeg):
     [("?imageName=test1", (512, 600)), ("?imageName=test2.jpg", (640, 427)), ("", (512, 600))],
 )
 def test_a_named_image_is_classified(url, query, size):
-    answer = urllib3.request("GET", f"{url}/{query}").json()
+    answer = request("GET", f"{url}/{query}").json()
     assert answer["top_prediction"] == PENGUIN
     assert (answer["image"]["width"], answer["image"]["height"]) == size
 
@@ -166,7 +169,7 @@ def test_an_object_that_is_gone_is_refused_for_good(url):
     "path", ["/health/liveness", "/health/readiness", "/metrics", "/openapi.json"]
 )
 def test_probes_metrics_and_the_document_answer(url, path, wait_until):
-    wait_until(lambda: urllib3.request("GET", url + path).status == 200, f"{path} to answer 200")
+    wait_until(lambda: request("GET", url + path).status == 200, f"{path} to answer 200")
 
 
 def test_a_body_beyond_the_frameworks_own_limit_is_read(url):
@@ -177,7 +180,7 @@ def test_a_body_beyond_the_frameworks_own_limit_is_read(url):
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_beyond_our_own_limit_is_refused(url, chunked):
     body = [b"x" * 2**20] * 13
-    response = urllib3.request(
+    response = request(
         "POST",
         url,
         body=iter(body) if chunked else b"".join(body),
@@ -196,8 +199,8 @@ def test_what_cannot_be_served_is_short_json_under_either_server(url):
         (post(url, b"text", Content_Type="image/jpeg"), (422, "ImageUndecodable")),
         (post(url, b"x", Content_Type="text/plain"), (415, "UnsupportedMedia")),
         (post(url, b"{", Content_Type=STRUCTURED), (400, "EventInvalid")),
-        (urllib3.request("GET", f"{url}/nothing"), (404, "NotFound")),
-        (urllib3.request("DELETE", url), (405, "MethodNotAllowed")),
+        (request("GET", f"{url}/nothing"), (404, "NotFound")),
+        (request("DELETE", url), (405, "MethodNotAllowed")),
     ):
         assert (response.status, response.json()["error"]) == expected
         assert len(response.data) <= 1024
