@@ -1,9 +1,11 @@
 """Ceph to a real RabbitMQ, and what a consumer gets there."""
 
 import json
+import uuid
 
 import pika
 import pytest
+from botocore.exceptions import BotoCoreError
 
 from rookery.events.announcement import announce
 from rookery.events.object_created import from_event
@@ -11,7 +13,7 @@ from rookery.notifications.ceph import CephNotifications
 from rookery.notifications.difference import to_apply
 from rookery.notifications.document import read_wanted
 from rookery.storage.ceph.control import start_daemon
-from rookery.storage.ceph.daemons import RGW, is_running
+from rookery.storage.ceph.daemons import RGW, is_running, log_file
 
 # RabbitMQ takes 10 s to start on an idle machine, and ten times that on a busy one.
 pytestmark = [
@@ -54,13 +56,39 @@ def queue(rabbitmq, wait_long):
     opened.close()
 
 
-@pytest.fixture
-def upload(ceph, radosgw, rabbitmq, s3, bucket):
-    """Have the bucket notify RabbitMQ, and upload to it; return the ETag.
+@pytest.fixture(autouse=True)
+def radosgw_comes_back(ceph, wait_long):
+    """Ceph 16 crashes now and then in its own AMQP code, after it has published."""
+    log = log_file(ceph.folder, RGW)
+    before = log.stat().st_size
+    yield
+    if b"*** Caught signal" in log.read_bytes()[before:]:
+        wait_long(lambda: not is_running(ceph.folder, RGW), "a radosgw that crashes to end")
+    if not is_running(ceph.folder, RGW):
+        start_daemon(ceph.conf, RGW)
 
-    Ceph 16 crashes now and then in its own AMQP code, after it has published: radosgw is then
-    brought back for those who come next.
-    """
+
+@pytest.fixture
+def bucket(ceph, s3, wait_long):
+    """A bucket that goes with the node: a radosgw that crashes cannot remove it."""
+    name = f"bucket-{uuid.uuid4().hex}"
+
+    def made():
+        if not is_running(ceph.folder, RGW):
+            start_daemon(ceph.conf, RGW)
+        try:
+            s3.create_bucket(Bucket=name)
+        except BotoCoreError:
+            return False
+        return True
+
+    wait_long(made, "a radosgw that has not crashed")
+    return name
+
+
+@pytest.fixture
+def upload(radosgw, rabbitmq, s3, bucket):
+    """Have the bucket notify RabbitMQ, and upload to it; return the ETag."""
 
     def run(key, **fields):
         entry = {
@@ -75,9 +103,7 @@ def upload(ceph, radosgw, rabbitmq, s3, bucket):
         store.write(to_apply(wanted, store.read([bucket], [bucket])))
         return s3.put_object(Bucket=bucket, Key=key, Body=b"12345")["ETag"].strip('"')
 
-    yield run
-    if not is_running(ceph.folder, RGW):
-        start_daemon(ceph.conf, RGW)
+    return run
 
 
 @pytest.mark.parametrize("ack", ["none", "broker", "routable"])
