@@ -7,6 +7,7 @@ from botocore.exceptions import ParamValidationError
 
 from rookery.errors import NotificationsRefused, SettingsInvalid, StorageDenied, StorageUnavailable
 from rookery.notifications.boto_errors import translated
+from rookery.notifications.ceph import CephNotifications
 from rookery.notifications.connection import Connection, s3_client, sns_client
 
 
@@ -85,6 +86,15 @@ def test_the_code_of_cephs_sns_is_told(scripted_server):
         translated("topic t", connection),
     ):
         sns_client(connection).create_topic(Name="t", Attributes={})
+
+
+@pytest.mark.parametrize("page", ["no XML", "<html><body>Welcome</body></html>"])
+def test_a_server_without_topics_is_named(scripted_server, page):
+    notifications = "<NotificationConfiguration/>"
+    server = scripted_server(answer("200 OK", notifications), answer("200 OK", page))
+    store = CephNotifications(connect(server.url))
+    with pytest.raises(NotificationsRefused, match=rf"{server.url} .*check S3_ENDPOINT_URL"):
+        store.read(["images"])
 
 
 def test_settings_that_make_no_client_are_refused():

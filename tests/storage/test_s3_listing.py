@@ -96,3 +96,9 @@ def test_a_refusal_is_said(listing):
 def test_an_object_that_cannot_be_asked_for_is_not_taken_for_missing(listing, status, error):
     with pytest.raises(error, match=r"images/a\.jpg"):
         listing(answer(status)).find("images", "a.jpg")
+
+
+def test_a_web_page_is_no_empty_bucket(listing):
+    welcome = listing(answer("200 OK", "<html><body>Welcome</body></html>"))
+    with pytest.raises(StorageUnavailable, match=r"does not list images as S3 does.*S3_ENDPOINT"):
+        welcome.page("images")

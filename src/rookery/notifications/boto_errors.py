@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 def translated(place: str, connection: "Connection") -> Iterator[None]:
     """Raise our errors for botocore's, about *place* (a bucket, a topic) of *connection*."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
         yield
     except (ClientError, BotoCoreError) as exc:
         raise _error(exc, place, connection) from exc
+    except ResponseParserError as exc:  # SNS's answers; those of S3 are a BotoCoreError then
+        raise NotificationsRefused(
+            f"{connection.store} does not answer {place} in XML; check S3_ENDPOINT_URL"
+        ) from exc
 
 
 def _error(

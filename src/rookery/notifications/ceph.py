@@ -107,10 +107,16 @@ class CephNotifications:
     def _listed(self) -> dict[str, str]:
         """Return ARNs by name: of topics, and where a notification outlived its topic, of it."""
         found: dict[str, str] = {}
-        with translated("the list of topics", self._connection):
-            for page in self._sns.get_paginator("list_topics").paginate():
-                for topic in page.get("Topics", []):
-                    found[topic["TopicArn"].rpartition(":")[2]] = topic["TopicArn"]
+        try:
+            with translated("the list of topics", self._connection):
+                for page in self._sns.get_paginator("list_topics").paginate():
+                    for topic in page.get("Topics", []):
+                        found[topic["TopicArn"].rpartition(":")[2]] = topic["TopicArn"]
+        except KeyError as exc:  # botocore looks for it in whatever XML comes
+            raise NotificationsRefused(
+                f"{self._connection.store} answers the list of topics as no Ceph does ({exc} is "
+                "missing); check S3_ENDPOINT_URL"
+            ) from exc
         return found
 
     def _prefix(self, topic: str) -> str:

@@ -7,8 +7,7 @@ boto3, parsing its JSON models) out of `connect`, without a socket or a credenti
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict, cast
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict, cast
 from rookery.aws_client import Access, create_client
 from rookery.errors import ObjectReplaced, ObjectTooLarge, StorageUnavailable
 from rookery.storage.protocol import StoredObject
-from rookery.storage.s3_errors import translate
+from rookery.storage.s3_errors import translated
 from rookery.storage.s3_listing import ListingClient, S3Listing
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class S3Store:
         """Return the object, as the port says."""
         place = _place(bucket, key, version)
         conditions = _conditions(place, version, etag)
-        with self._translated(place):
+        with translated(place, self._endpoint):
             got = self._client.get_object(Bucket=bucket, Key=key, **conditions)
             body, length = got["Body"], got.get("ContentLength")
             try:
@@ -136,7 +135,7 @@ class S3Store:
         # boto3 makes a file of bytes, and sends `Expect: 100-continue` before every file: a round
         # trip in which nothing is sent. A bytearray it sends at once.
         body = data if len(data) >= _EXPECT_BYTES else bytearray(data)
-        with self._translated(_place(bucket, key, None)):
+        with translated(_place(bucket, key, None), self._endpoint):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def listing(self) -> S3Listing:
@@ -146,15 +145,6 @@ class S3Store:
     def close(self) -> None:
         """Close every pooled connection."""
         self._client.close()
-
-    @contextmanager
-    def _translated(self, place: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        try:
-            yield
-        except (ClientError, BotoCoreError) as exc:
-            raise translate(exc, place=place, endpoint=self._endpoint) from exc
 
 
 def preload() -> Preloaded:

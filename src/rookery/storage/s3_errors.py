@@ -1,5 +1,7 @@
 """botocore's exceptions in our terms: the one table, most specific first."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rookery.aws_client import untrusted
@@ -51,6 +53,17 @@ _BY_STATUS: Final[dict[int, type[RookeryError]]] = {
     410: ObjectGone,
     412: ObjectReplaced,
 }
+
+
+@contextmanager
+def translated(place: str, endpoint: str) -> Iterator[None]:
+    """Raise our errors for botocore's, about *place* (bucket/key) at *endpoint*."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as exc:
+        raise translate(exc, place=place, endpoint=endpoint) from exc
 
 
 def translate(error: "ClientError | BotoCoreError", *, place: str, endpoint: str) -> RookeryError:

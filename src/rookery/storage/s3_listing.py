@@ -1,14 +1,13 @@
 """What an S3 bucket holds, through boto3: ListObjectsV2 page by page, HeadObject for one."""
 
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableMapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NotRequired, Protocol, TypedDict
 
-from rookery.errors import ObjectGone
+from rookery.errors import ObjectGone, StorageUnavailable
 from rookery.storage.protocol import ListedObject, ListedPage
-from rookery.storage.s3_errors import translate
+from rookery.storage.s3_errors import translated
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
@@ -32,6 +31,7 @@ class _Listed(TypedDict):
 
 
 class _Page(TypedDict):
+    Name: NotRequired[str]
     Contents: NotRequired[Sequence[_Listed]]
     IsTruncated: bool
 
@@ -87,11 +87,15 @@ class S3Listing:
         self, bucket: str, *, prefix: str = "", after: str = "", limit: int = 1000
     ) -> ListedPage:
         """Return the next objects, as the port says. S3 gives at most 1,000."""
-        with self._translated(bucket):
+        with translated(bucket, self._endpoint):
             # Every page starts after a key instead of from a token: nothing to keep, and
             # whoever was interrupted goes on from any key. boto3 has keys URL-encoded itself.
             found = self._client.list_objects_v2(
                 Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
+            )
+        if "Name" not in found:  # a web page is XML, too, and would be an empty bucket
+            raise StorageUnavailable(
+                f"{self._endpoint} does not list {bucket} as S3 does; check S3_ENDPOINT_URL"
             )
         objects = tuple(
             ListedObject(one["Key"], one["ETag"].strip('"'), one["Size"], one["LastModified"])
@@ -102,7 +106,7 @@ class S3Listing:
     def find(self, bucket: str, key: str) -> ListedObject | None:
         """Return the newest version of *key*, as the port says."""
         try:
-            with self._translated(f"{bucket}/{key}"):
+            with translated(f"{bucket}/{key}", self._endpoint):
                 head = self._client.head_object(Bucket=bucket, Key=key)
         except ObjectGone:
             return None
@@ -114,15 +118,6 @@ class S3Listing:
             head["LastModified"],
             version=None if version == _NO_VERSION else version,
         )
-
-    @contextmanager
-    def _translated(self, place: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        try:
-            yield
-        except (ClientError, BotoCoreError) as exc:
-            raise translate(exc, place=place, endpoint=self._endpoint) from exc
 
 
 def _mend(response_dict: MutableMapping[str, object], **_: object) -> None:
