@@ -151,3 +151,13 @@ def test_one_that_cannot_be_opened_is_not_left(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="Too many open files"):
             make(tmp_path / "deep" / "snapshot")
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("left", [f".snapshot.{LEFT}", f".snapshot.{LEFT}.old"])
+def test_what_another_one_sweeps_away_first_is_no_failure(wanted, left, monkeypatch):
+    wanted.parent.mkdir()
+    gone = wanted.with_name(left)
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone]))
+    make(wanted)
+    monkeypatch.undo()
+    assert beside(wanted) == ["snapshot"]

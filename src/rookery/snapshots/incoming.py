@@ -81,12 +81,19 @@ def _sweep(directory: Path) -> None:
     prefix = f".{directory.name}."
     for path in sorted(directory.parent.iterdir()):
         name = path.name.removeprefix(prefix)
-        if name == path.name or _ID.fullmatch(name) is None or not _is_ours(path):
+        if name == path.name or _ID.fullmatch(name) is None:
             continue
-        if not name.endswith(_OLD):
-            _remove_left(path)
-        elif not path.with_suffix("").exists():  # nobody is about to put it back
-            _put_back(path, directory)
+        with suppress(FileNotFoundError):  # another one sweeps, too
+            _tidy(path, directory)
+
+
+def _tidy(path: Path, directory: Path) -> None:
+    if not _is_ours(path):
+        return
+    if path.suffix != _OLD:
+        _remove_left(path)
+    elif not path.with_suffix("").exists():  # nobody is about to put it back
+        _put_back(path, directory)
 
 
 def _is_ours(path: Path) -> bool:
